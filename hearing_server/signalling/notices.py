@@ -1,0 +1,100 @@
+"""What the server sends to a browser."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from hearing_server.domain.views import HearingView
+
+
+class Notice(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Common shape of everything the server sends."""
+
+
+class CaseView(Struct, frozen=True, kw_only=True):
+    number: str
+    title: str
+    court_name: str
+
+
+class Welcome(Notice, tag="welcome"):
+    """Authentication succeeded; a `view` follows."""
+
+    hearing_id: str
+    person_id: str
+    seat_id: str
+    role: str
+    server_time: datetime
+
+
+class View(Notice, tag="view"):
+    """The whole hearing as this seat may see it. It replaces every earlier view."""
+
+    view: HearingView
+    names: Mapping[str, str]  # person_id -> name, only of people in `view`
+    case: CaseView
+    server_time: datetime
+
+
+class Ok(Notice, tag="ok"):
+    id: int
+
+
+class Refused(Notice, tag="refused"):
+    """`id` is None when the message could not be read at all."""
+
+    id: int | None
+    code: str
+    message: str  # English, for logs and tools; the page shows its own text for `code`
+    parameters: Mapping[str, str] = {}
+
+
+class StreamLabel(Struct, frozen=True, kw_only=True):
+    """Which seat's stream arrives on which media section of the downlink."""
+
+    mid: str
+    seat_id: str
+    kind: Literal["audio", "video"]
+
+
+class Offer(Notice, tag="offer"):
+    """An SDP offer of the server. A new `epoch` means: drop the old peer connection, make a new one."""
+
+    connection: Literal["uplink", "downlink"]
+    epoch: int
+    negotiation: int
+    sdp: str
+
+
+class Streams(Notice, tag="streams"):
+    """The current use of the downlink's media sections; sections not listed carry nothing."""
+
+    epoch: int
+    streams: tuple[StreamLabel, ...]
+
+
+class MediaState(Notice, tag="media_state"):
+    """`lost`: the media process of this courtroom died and is being restarted; offers follow."""
+
+    state: Literal["connecting", "connected", "failed", "lost"]
+    connection: Literal["uplink", "downlink"] | None = None
+
+
+class Link(Notice, tag="link"):
+    """Answer to `reissue_link`: the new personal link, shown to the clerk once."""
+
+    id: int
+    person_id: str
+    url: str
+
+
+class Goodbye(Notice, tag="goodbye"):
+    """The server ends this connection. `code`: left, replaced, revoked, hearing_over, too_slow, shutting_down."""
+
+    code: Literal["left", "replaced", "revoked", "hearing_over", "too_slow", "shutting_down"]
+
+
+ServerNotice = Welcome | View | Ok | Refused | Offer | Streams | MediaState | Link | Goodbye
+SERVER_NOTICES: tuple[type[Notice], ...] = get_args(ServerNotice)

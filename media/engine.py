@@ -1,0 +1,160 @@
+"""The one door between a hearing and the machinery that carries its sound and pictures."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from media.plan import Kind, Plan
+
+ConnectionName = Literal["uplink", "downlink"]
+
+
+class MediaError(Exception):
+    """Something the relay was asked cannot be done. `code` is stable."""
+
+    code = "media_error"
+
+
+class RoomNotOpenError(MediaError):
+    code = "media_room_not_open"
+
+
+class PeerNotConnectedError(MediaError):
+    code = "media_peer_unknown"
+
+
+class BadSdpError(MediaError):
+    """The answer is too large, malformed, or not an answer to our offer."""
+
+    code = "bad_sdp"
+
+
+class StaleNegotiationError(MediaError):
+    """The answer belongs to an offer that is no longer the current one."""
+
+    code = "stale_negotiation"
+
+
+class EngineDownError(MediaError):
+    code = "media_down"
+
+
+class PeerState(StrEnum):
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferMade:
+    """The relay has an offer for a peer. One offer is in flight per connection."""
+
+    room: str
+    peer: str
+    epoch: int  # grows with every new peer connection of this peer
+    connection: ConnectionName
+    negotiation: int  # grows with every offer of one connection
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsChanged:
+    """Which source uses which media section of a peer's downlink: (mid, source, kind)."""
+
+    room: str
+    peer: str
+    epoch: int
+    slots: tuple[tuple[str, str, Kind], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStateChanged:
+    room: str
+    peer: str
+    epoch: int
+    connection: ConnectionName
+    state: PeerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomLost:
+    """The process that carried `room` died. Its peers are gone; open the room again."""
+
+    room: str
+    cause: str
+
+
+EngineEvent = OfferMade | SlotsChanged | PeerStateChanged | RoomLost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStats:
+    """Counted at the relay, since the stream began."""
+
+    packets: int
+    bytes: int
+    last_packet_age_s: float | None  # None: no packet yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStats:
+    received: Mapping[Kind, StreamStats]  # from this peer
+    sent: Mapping[str, Mapping[Kind, StreamStats]]  # to this peer, by source
+    rtp_packets_sent: int  # every RTP packet (retransmissions too) ever sent to this peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomStats:
+    peers: Mapping[str, PeerStats]
+    dropped_datagrams: Mapping[str, int]  # reason -> count
+
+
+class MediaEngine(Protocol):
+    """Carries sound and pictures. It never decides who may hear whom: it does what the hearing tells it."""
+
+    async def open_room(self, room: str) -> None:
+        """Make `room` ready. Opening an open room changes nothing."""
+
+    async def close_room(self, room: str) -> None:
+        """Disconnect everyone in `room`. Closing a closed room changes nothing."""
+
+    async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
+        """Begin both peer connections of `peer`, replacing older ones, and return the new epoch.
+
+        Offers arrive as `OfferMade` events. `sends` False: no uplink is offered. `slots` is how many audio and video
+        sections the downlink offers at once; the relay offers more when the plan needs them.
+        Raises RoomNotOpenError, EngineDownError.
+        """
+
+    async def answer(
+        self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str
+    ) -> None:
+        """Take the browser's answer. Raises BadSdpError, StaleNegotiationError, PeerNotConnectedError."""
+
+    async def add_candidate(
+        self, room: str, peer: str, connection: ConnectionName, epoch: int, candidate: str
+    ) -> None:
+        """Take a trickled candidate. Candidates of an older epoch and `.local` names are ignored."""
+
+    async def close_peer(self, room: str, peer: str) -> None:
+        """Disconnect `peer`. Closing a closed peer changes nothing."""
+
+    async def apply(self, room: str, plan: Plan) -> None:
+        """Make the relay carry exactly `plan`, also for peers that connect later.
+
+        When this returns, no packet of a removed edge is sent any more. Raises RoomNotOpenError, EngineDownError.
+        """
+
+    async def request_keyframe(self, room: str, source: str) -> None:
+        """Ask `source` for a key frame; throttled."""
+
+    async def stats(self, room: str) -> RoomStats: ...
+
+    def events(self) -> AsyncIterator[EngineEvent]:
+        """All events of all rooms, in order. One consumer."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop everything. Safe to call twice."""
