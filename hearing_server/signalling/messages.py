@@ -23,78 +23,78 @@ class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     id: MessageId
 
 
-class Authenticate(Message, tag="authenticate"):
+class Authenticate(Message, frozen=True, tag="authenticate"):
     """First message of a connection. `resume_from` is the last event number the client has seen."""
 
     token: Token
     resume_from: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
 
 
-class OpenCheckIn(Message, tag="open_check_in"): ...
+class OpenCheckIn(Message, frozen=True, tag="open_check_in"): ...
 
 
-class Start(Message, tag="start"):
+class Start(Message, frozen=True, tag="start"):
     """宣布开庭: call the court to order."""
 
 
-class Recess(Message, tag="recess"): ...
+class Recess(Message, frozen=True, tag="recess"): ...
 
 
-class Resume(Message, tag="resume"): ...
+class Resume(Message, frozen=True, tag="resume"): ...
 
 
-class Close(Message, tag="close"): ...
+class Close(Message, frozen=True, tag="close"): ...
 
 
-class Cancel(Message, tag="cancel"): ...
+class Cancel(Message, frozen=True, tag="cancel"): ...
 
 
-class CallWitness(Message, tag="call_witness"):
+class CallWitness(Message, frozen=True, tag="call_witness"):
     person_id: IdText
 
 
-class ReleaseWitness(Message, tag="release_witness"):
+class ReleaseWitness(Message, frozen=True, tag="release_witness"):
     person_id: IdText
 
 
-class Mute(Message, tag="mute"):
+class Mute(Message, frozen=True, tag="mute"):
     """Mute somebody, or oneself. `lock`: the person cannot undo it (court only)."""
 
     person_id: IdText
     lock: bool = False
 
 
-class Unmute(Message, tag="unmute"):
+class Unmute(Message, frozen=True, tag="unmute"):
     person_id: IdText
 
 
-class SetCamera(Message, tag="set_camera"):
+class SetCamera(Message, frozen=True, tag="set_camera"):
     is_on: bool
 
 
-class TalkTo(Message, tag="talk_to"):
+class TalkTo(Message, frozen=True, tag="talk_to"):
     """The clerk steps out of the courtroom's sound and talks with one waiting person."""
 
     person_id: IdText
 
 
-class EndTalk(Message, tag="end_talk"): ...
+class EndTalk(Message, frozen=True, tag="end_talk"): ...
 
 
-class Leave(Message, tag="leave"): ...
+class Leave(Message, frozen=True, tag="leave"): ...
 
 
-class ReissueLink(Message, tag="reissue_link"):
+class ReissueLink(Message, frozen=True, tag="reissue_link"):
     """Make a new personal link for somebody whose link was used up; the old link and session end."""
 
     person_id: IdText
 
 
-class OpenMedia(Message, tag="open_media"):
+class OpenMedia(Message, frozen=True, tag="open_media"):
     """Begin, or begin again, both peer connections of this seat. The server answers with offers."""
 
 
-class Answer(Message, tag="answer"):
+class Answer(Message, frozen=True, tag="answer"):
     """The browser's SDP answer to the `offer` notice with the same connection, epoch and negotiation."""
 
     connection: ConnectionName
@@ -103,7 +103,7 @@ class Answer(Message, tag="answer"):
     sdp: SdpText
 
 
-class Candidate(Message, tag="candidate"):
+class Candidate(Message, frozen=True, tag="candidate"):
     """One trickled ICE candidate line (RFC 8840), without "a="."""
 
     connection: ConnectionName
@@ -111,7 +111,7 @@ class Candidate(Message, tag="candidate"):
     candidate: Annotated[str, Meta(max_length=1024)]
 
 
-class RequestStream(Message, tag="request_stream"):
+class RequestStream(Message, frozen=True, tag="request_stream"):
     """Ask for a fresh key frame of a stream this seat receives; refused when it may not have the stream."""
 
     seat_id: IdText

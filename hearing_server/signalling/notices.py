@@ -19,7 +19,7 @@ class CaseView(Struct, frozen=True, kw_only=True):
     court_name: str
 
 
-class Welcome(Notice, tag="welcome"):
+class Welcome(Notice, frozen=True, tag="welcome"):
     """Authentication succeeded; a `view` follows."""
 
     hearing_id: str
@@ -29,7 +29,7 @@ class Welcome(Notice, tag="welcome"):
     server_time: datetime
 
 
-class View(Notice, tag="view"):
+class View(Notice, frozen=True, tag="view"):
     """The whole hearing as this seat may see it. It replaces every earlier view."""
 
     view: HearingView
@@ -38,11 +38,11 @@ class View(Notice, tag="view"):
     server_time: datetime
 
 
-class Ok(Notice, tag="ok"):
+class Ok(Notice, frozen=True, tag="ok"):
     id: int
 
 
-class Refused(Notice, tag="refused"):
+class Refused(Notice, frozen=True, tag="refused"):
     """`id` is None when the message could not be read at all."""
 
     id: int | None
@@ -59,7 +59,7 @@ class StreamLabel(Struct, frozen=True, kw_only=True):
     kind: Literal["audio", "video"]
 
 
-class Offer(Notice, tag="offer"):
+class Offer(Notice, frozen=True, tag="offer"):
     """An SDP offer of the server. A new `epoch` means: drop the old peer connection, make a new one."""
 
     connection: Literal["uplink", "downlink"]
@@ -68,21 +68,21 @@ class Offer(Notice, tag="offer"):
     sdp: str
 
 
-class Streams(Notice, tag="streams"):
+class Streams(Notice, frozen=True, tag="streams"):
     """The current use of the downlink's media sections; sections not listed carry nothing."""
 
     epoch: int
     streams: tuple[StreamLabel, ...]
 
 
-class MediaState(Notice, tag="media_state"):
+class MediaState(Notice, frozen=True, tag="media_state"):
     """`lost`: the media process of this courtroom died and is being restarted; offers follow."""
 
     state: Literal["connecting", "connected", "failed", "lost"]
     connection: Literal["uplink", "downlink"] | None = None
 
 
-class Link(Notice, tag="link"):
+class Link(Notice, frozen=True, tag="link"):
     """Answer to `reissue_link`: the new personal link, shown to the clerk once."""
 
     id: int
@@ -90,7 +90,7 @@ class Link(Notice, tag="link"):
     url: str
 
 
-class Goodbye(Notice, tag="goodbye"):
+class Goodbye(Notice, frozen=True, tag="goodbye"):
     """The server ends this connection. `code`: left, replaced, revoked, hearing_over, too_slow, shutting_down."""
 
     code: Literal["left", "replaced", "revoked", "hearing_over", "too_slow", "shutting_down"]
