@@ -32,7 +32,7 @@ fetch() { # URL
 install_uv() {
     say "No uv $UV_OLDEST or newer found: installing uv $UV_VERSION into .tools/"
     if have python3; then
-        python3 -m pip install --quiet --upgrade --target .tools/pip "uv==$UV_VERSION" >&2 &&
+        PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --upgrade --target .tools/pip "uv==$UV_VERSION" >&2 &&
             UV=$PWD/.tools/pip/bin/uv && is_usable_uv "$UV" && return
         python3 -m venv .tools/venv >&2 && .tools/venv/bin/pip install --quiet "uv==$UV_VERSION" >&2 &&
             UV=$PWD/.tools/venv/bin/uv && is_usable_uv "$UV" && return
