@@ -1,0 +1,12 @@
+"""What a court may set for one hearing. Fixed when the hearing is scheduled, and part of its first event."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times in whole seconds."""
+
+    call_notice_s: int = 5  # from calling a witness to opening the courtroom for them
+    direction_lost_grace_s: int = 3  # how long nobody may direct a hearing in session before it is interrupted
+    restart_grace_s: int = 10  # the same, after the server itself restarted
