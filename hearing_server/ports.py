@@ -1,34 +1,31 @@
 """What the services need from the outside: small Protocols, implemented in `storage` and faked in `tests/fakes`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from hearing_server.domain.ids import HearingId, PersonId
+from hearing_server.records.checkpoint import Checkpoint
+from hearing_server.records.event_chain import JsonBody, LoggedEvent, NewEvent
 
-JsonBody = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """An event before it has a place in the chain. `body` holds ids, enums, times and commitments only."""
-
-    at: datetime
-    actor: str  # a PersonId or "system"
-    type: str
-    body: JsonBody
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedEvent:
-    seq: int  # 1, 2, 3 ... within one hearing
-    prev: str  # hash of the event before; 64 zeros for the first
-    at: datetime
-    actor: str
-    type: str
-    body: JsonBody
-    hash: str  # sha256 over the canonical JSON (RFC 8785) of the six fields above
+__all__ = [
+    "AuditLog",
+    "Checkpoint",
+    "CheckpointStore",
+    "ConcurrentAppendError",
+    "ContentErasedError",
+    "ContentStore",
+    "EntryTokens",
+    "EventStore",
+    "JsonBody",
+    "LinkRefusedError",
+    "LoggedEvent",
+    "NewEvent",
+    "SeatGrant",
+    "StorageError",
+    "UnstorableError",
+]
 
 
 class ConcurrentAppendError(Exception):
@@ -38,9 +35,21 @@ class ConcurrentAppendError(Exception):
 
 
 class StorageError(Exception):
-    """The database refused or is unreachable; nothing was written."""
+    """The database refused or is unreachable; nothing was written. The message says what to do next."""
 
     code = "storage_failed"
+
+
+class UnstorableError(StorageError):
+    """A text or number that cannot be kept faithfully (NUL, half a surrogate pair, too long). Nothing was written."""
+
+    code = "unstorable_value"
+
+
+class ContentErasedError(StorageError):
+    """The hearing's content was erased lawfully; nothing can be added to it."""
+
+    code = "content_erased"
 
 
 class EventStore(Protocol):
@@ -72,7 +81,10 @@ class ContentStore(Protocol):
     """Personal content (names, titles, words), encrypted with one data key per hearing, AES-256-GCM."""
 
     async def put(self, hearing_id: HearingId, name: str, content: bytes) -> str:
-        """Store `content` under `name` (an older one is replaced) and return its salted commitment, for the log."""
+        """Store `content` under `name` (an older one is replaced) and return its salted commitment, for the log.
+
+        Raises ContentErasedError after `erase`, StorageError when nothing was written.
+        """
         ...
 
     async def get(self, hearing_id: HearingId, name: str) -> bytes | None: ...
@@ -82,7 +94,7 @@ class ContentStore(Protocol):
         ...
 
     async def erase(self, hearing_id: HearingId) -> None:
-        """Destroy the hearing's data key: all its content becomes unreadable for ever."""
+        """Destroy the hearing's data key: all its content becomes unreadable for ever. Safe to call twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,18 +137,6 @@ class EntryTokens(Protocol):
 
     async def revoke_seat(self, grant: SeatGrant, *, at: datetime) -> None:
         """End the seat's links and resume tokens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Signed statement: the log of `hearing_id` has `size` events and ends with `head`."""
-
-    hearing_id: HearingId
-    size: int
-    head: str
-    at: datetime
-    public_key: str  # Ed25519, base64
-    signature: str  # base64, over the canonical JSON of {at, head, log, size}
 
 
 class CheckpointStore(Protocol):

@@ -1,0 +1,139 @@
+"""The database behind every store: one writer, many readers, and failures that say what to do."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hearing_server.ports import StorageError
+from hearing_server.storage.failures import as_storage_error
+from hearing_server.storage.schema_migration import check_schema, upgrade_schema
+
+_BUSY_TIMEOUT_MS = 5000
+_READERS = 4
+
+
+class Database:
+    """Connections to one SQLite file or one PostgreSQL database. Made once for each process; `aclose` ends it.
+
+    SQLite has one writer by nature: here writers queue for one connection and begin with BEGIN IMMEDIATE, so that no
+    transaction fails half-way because another one got in between.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        """`url`: sqlite+aiosqlite:///FILE or postgresql+asyncpg://... Nothing is opened yet."""
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._read_only = read_only
+        if self.is_sqlite:
+            self._readers = _sqlite_reader(self.url)
+            self._writer = _sqlite_writer(self.url)
+        else:
+            self._readers = self._writer = create_async_engine(self.url, pool_pre_ping=True)
+        self._one_writer: AbstractAsyncContextManager[None] = asyncio.Lock() if self.is_sqlite else nullcontext()
+
+    async def upgrade(self) -> None:
+        """Bring the tables to this version of the software. Raises StorageError; then nothing has changed."""
+        with as_storage_error():
+            if self.is_sqlite:
+                _sqlite_path(self.url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # An engine of its own: batch ALTER on SQLite works only while foreign keys are not enforced.
+            engine = _sqlite_writer(self.url, foreign_keys=False) if self.is_sqlite else self._writer
+            try:
+                async with engine.begin() as connection:
+                    await connection.run_sync(upgrade_schema)
+            finally:
+                if engine is not self._writer:
+                    await engine.dispose()
+
+    async def schema_differences(self) -> list[Any]:
+        """Return what Alembic would still change to make the database match the tables: an empty list when nothing."""
+        async with self.read() as connection:
+            return await connection.run_sync(check_schema)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that commits at the end, or leaves nothing behind. Raises StorageError."""
+        if self._read_only:
+            raise StorageError("This database was opened for reading only.")
+        with as_storage_error():
+            async with self._one_writer, self._writer.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that sees the database as it is now. Raises StorageError."""
+        with as_storage_error():
+            async with self._readers.connect() as connection:
+                if not self.is_sqlite:
+                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                yield connection
+
+    async def forget_deleted(self) -> None:
+        """Drop old copies of overwritten rows from the write-ahead log (SQLite), after secrets were destroyed."""
+        if self.is_sqlite:
+            with as_storage_error():
+                async with self._one_writer, self._writer.connect() as connection:
+                    raw = await connection.get_raw_connection()
+                    driver: Any = raw.driver_connection  # a checkpoint cannot run inside a transaction
+                    await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to call twice."""
+        await self._readers.dispose()
+        await self._writer.dispose()
+
+
+def sqlite_url(data_dir: Path) -> str:
+    """Return the URL of the database that lies in `data_dir`."""
+    return URL.create("sqlite+aiosqlite", database=str(data_dir / "hearing.db")).render_as_string(hide_password=False)
+
+
+def _sqlite_path(url: URL) -> Path:
+    return Path(url.database or "")
+
+
+def _sqlite_writer(url: URL, *, foreign_keys: bool = True) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    pragmas = (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # NORMAL may lose the last commits when the power goes
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        "secure_delete=ON",  # a destroyed key is overwritten, not only unlinked
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    )
+    _prepare_sqlite(engine, pragmas, begin="BEGIN IMMEDIATE")
+    return engine
+
+
+def _sqlite_reader(url: URL) -> AsyncEngine:
+    path = _sqlite_path(url).absolute()
+    # In write-ahead mode a reader needs the -shm file; on a medium that cannot be written there is no writer either.
+    query = {"mode": "ro", "uri": "true"}
+    if path.exists() and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-shm").exists():
+        query["immutable"] = "1"
+    engine = create_async_engine(
+        url.set(database=f"file:{quote(str(path))}", query=query), pool_size=_READERS, max_overflow=0
+    )
+    _prepare_sqlite(engine, (f"busy_timeout={_BUSY_TIMEOUT_MS}", "query_only=ON"), begin="BEGIN")
+    return engine
+
+
+def _prepare_sqlite(engine: AsyncEngine, pragmas: tuple[str, ...], *, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN is deferred and fails on read-then-write
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
