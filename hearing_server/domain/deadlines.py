@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from hearing_server.domain import direction, testimony
+from hearing_server.domain import direction, lifecycle, testimony
 from hearing_server.domain.events import Deadline
 from hearing_server.domain.state import Hearing
 
-SOURCES: Sequence[Callable[[Hearing], Iterable[Deadline]]] = (direction.deadlines, testimony.deadlines)
+SOURCES: Sequence[Callable[[Hearing], Iterable[Deadline]]] = (
+    lifecycle.deadlines,
+    direction.deadlines,
+    testimony.deadlines,
+)
 
 
 def next_due(hearing: Hearing) -> Deadline | None:

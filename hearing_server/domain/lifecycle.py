@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from hearing_server.domain.commands import PersonCommand
-from hearing_server.domain.events import Event, UnexpectedEventError
+from hearing_server.domain.events import Deadline, Event, UnexpectedEventError
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.permissions import Action, Rule
 from hearing_server.domain.roles import Role
@@ -164,3 +164,11 @@ def evolve(hearing: Hearing, event: Event, at: datetime) -> Hearing:
         raise UnexpectedEventError(f"{event.type} cannot happen while the hearing is {hearing.state}")
     opened_at = at if isinstance(event, HearingOpened) else hearing.opened_at
     return replace(hearing, state=state, state_since=at, opened_at=opened_at)
+
+
+def deadlines(hearing: Hearing) -> tuple[Deadline, ...]:
+    """Check-in opens by itself at the time the schedule names."""
+    opens_at = hearing.settings.check_in_opens_at
+    if hearing.seq == 0 or hearing.state is not HearingState.SCHEDULED or opens_at is None:
+        return ()
+    return (Deadline(at=opens_at, events=(CheckInOpened(),)),)

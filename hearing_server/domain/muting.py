@@ -110,12 +110,14 @@ _HEARING_RUNS = frozenset(
     {HearingState.CHECK_IN, HearingState.IN_SESSION, HearingState.RECESS, HearingState.INTERRUPTED}
 )
 _BY_COURT = Rule(roles=PRESIDING_AND_CLERK, states=_HEARING_RUNS)
+# Also after the hearing, or a person locked until the end could not speak with the clerk about signing.
+_LIFTED_BY_COURT = Rule(roles=PRESIDING_AND_CLERK, states=_HEARING_RUNS | {HearingState.CLOSED})
 _BY_SELF = Rule(roles=SENDING_ROLES, states=_HEARING_RUNS | {HearingState.CLOSED})
 
 RULES: Mapping[Action, Rule] = {
     Action.MUTE_OTHER: _BY_COURT,
     Action.MUTE_AND_LOCK: _BY_COURT,
-    Action.UNMUTE_OTHER: _BY_COURT,
+    Action.UNMUTE_OTHER: _LIFTED_BY_COURT,
     Action.MUTE_SELF: _BY_SELF,
     Action.UNMUTE_SELF: _BY_SELF,
     Action.SET_CAMERA: _BY_SELF,

@@ -19,6 +19,7 @@ class MediaLostCause(StrEnum):
     PROCESS_DIED = "process_died"
     NOT_RESPONDING = "not_responding"
     SERVER_RESTART = "server_restart"
+    PLAN_REFUSED = "plan_refused"  # the relay did not do what the hearing said, so it was closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
