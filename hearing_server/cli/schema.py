@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hearing_server.domain.permissions import permission_rows
+from hearing_server.domain.permission_table import permission_rows
 from hearing_server.gateway.openapi import openapi_document
 from hearing_server.signalling.schema import wire_schema
 from hearing_server.signalling.typescript import typescript
@@ -16,15 +16,20 @@ TYPESCRIPT_FILE = Path(__file__).parents[2] / "web_client" / "src" / "net" / "me
 
 
 def schema(
-    as_json: Annotated[bool, typer.Option("--json", help="Messages, notices, permissions and OpenAPI as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="On one line.")] = False,
     as_typescript: Annotated[bool, typer.Option("--typescript", help="Write the browser's message types.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="With --typescript: only say whether the file is current.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="With --typescript: is the file current?")] = False,
 ) -> None:
     """Print the wire schema (default), or write or check the generated TypeScript types."""
     if not as_typescript:
         rows = [
-            {"role": row.role, "action": row.action, "state": row.state, "allowed": row.allowed,
-             "reason_code": row.reason_code}
+            {
+                "role": row.role,
+                "action": row.action,
+                "state": row.state,
+                "allowed": row.allowed,
+                "reason_code": row.reason_code,
+            }
             for row in permission_rows()
         ]
         document = {**wire_schema(), "permissions": rows, "openapi": openapi_document()}

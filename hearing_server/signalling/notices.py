@@ -90,10 +90,13 @@ class Link(Notice, frozen=True, tag="link"):
     url: str
 
 
-class Goodbye(Notice, frozen=True, tag="goodbye"):
-    """The server ends this connection. `code`: left, replaced, revoked, hearing_over, too_slow, shutting_down."""
+GoodbyeCode = Literal["left", "replaced", "revoked", "hearing_over", "too_slow", "shutting_down"]
 
-    code: Literal["left", "replaced", "revoked", "hearing_over", "too_slow", "shutting_down"]
+
+class Goodbye(Notice, frozen=True, tag="goodbye"):
+    """The server ends this connection and says why."""
+
+    code: GoodbyeCode
 
 
 ServerNotice = Welcome | View | Ok | Refused | Offer | Streams | MediaState | Link | Goodbye

@@ -1,0 +1,256 @@
+"""Makes the relay match `media_plan(hearing)`, and carries offers and answers between browsers and the relay."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hearing_server.domain.attendance import Presence
+from hearing_server.domain.hearing import SYSTEM, Command, Hearing
+from hearing_server.domain.ids import HearingId, PersonId, SeatId
+from hearing_server.domain.media_plan import MediaPlan, media_plan
+from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
+from hearing_server.domain.roles import SENDING_ROLES
+from hearing_server.domain.rooms import StreamKind
+from hearing_server.ports import StorageError
+from hearing_server.services.attendance_service import AttendanceService
+from hearing_server.services.event_bus import EventBus, HearingChanged
+from hearing_server.services.hearing_service import HearingService
+from hearing_server.signalling.messages import Answer, Candidate, RequestStream
+from hearing_server.signalling.notices import MediaState, Offer, StreamLabel, Streams
+from media.engine import (
+    EngineDownError,
+    EngineEvent,
+    MediaEngine,
+    MediaError,
+    OfferMade,
+    PeerState,
+    PeerStateChanged,
+    RoomLost,
+    RoomStats,
+    SlotsChanged,
+)
+from media.plan import Edge, Kind, Plan
+
+logger = logging.getLogger(__name__)
+
+_REOPEN_PAUSE_S = 0.5
+_MIN_SLOTS = 4
+_STATES: Mapping[PeerState, Literal["connecting", "connected", "failed"] | None] = {
+    PeerState.CONNECTING: "connecting",
+    PeerState.CONNECTED: "connected",
+    PeerState.FAILED: "failed",
+    PeerState.CLOSED: None,  # closed by us: the browser has been told why, or has been offered a newer connection
+}
+
+
+class StreamNotAllowedError(Exception):
+    """The seat asked for a stream that it may not have."""
+
+    code = "stream_not_allowed"
+
+
+@dataclass(slots=True)
+class _Room:
+    """One hearing's courtroom at the relay."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_open: bool = False
+    applied: Plan = field(default_factory=Plan)
+    seats: set[SeatId] = field(default_factory=set)  # seats that have asked for media since they entered
+
+
+class MediaService:
+    """One relay room a hearing, opened when the first seat asks for media."""
+
+    def __init__(
+        self, *, engine: MediaEngine, hearings: HearingService, attendance: AttendanceService, bus: EventBus
+    ) -> None:
+        self._engine = engine
+        self._hearings = hearings
+        self._attendance = attendance
+        self._rooms: dict[HearingId, _Room] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        bus.subscribe(self._on_change)
+
+    def start(self) -> None:
+        self._spawn(self._follow_engine(), "media events")
+
+    async def aclose(self) -> None:
+        """Stop following the relay. Safe to call twice."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def open_media(self, hearing_id: HearingId, person_id: PersonId) -> None:
+        """Begin (again) both peer connections of a seat; offers follow as notices. Raises MediaError."""
+        hearing = self._hearings.hearing(hearing_id)
+        person = hearing.people[person_id]
+        room = self._rooms.setdefault(hearing_id, _Room())
+        async with room.lock:
+            await self._open_room(hearing_id, room)
+            room.seats.add(person.seat_id)
+            await self._open_peer(hearing, person.seat_id)
+
+    async def answer(self, hearing_id: HearingId, seat_id: SeatId, message: Answer) -> None:
+        """Raises MediaError."""
+        await self._engine.answer(
+            hearing_id, seat_id, message.connection, message.epoch, message.negotiation, message.sdp
+        )
+
+    async def add_candidate(self, hearing_id: HearingId, seat_id: SeatId, message: Candidate) -> None:
+        """Raises MediaError."""
+        await self._engine.add_candidate(hearing_id, seat_id, message.connection, message.epoch, message.candidate)
+
+    async def request_stream(self, hearing_id: HearingId, seat_id: SeatId, message: RequestStream) -> None:
+        """Ask for a key frame of a stream the seat receives. Raises StreamNotAllowedError, MediaError."""
+        plan = media_plan(self._hearings.hearing(hearing_id))
+        source, kind = SeatId(message.seat_id), StreamKind(message.kind)
+        if not any(edge.source == source and edge.kind is kind and edge.receiver == seat_id for edge in plan.edges):
+            raise StreamNotAllowedError
+        if kind is StreamKind.VIDEO:
+            await self._engine.request_keyframe(hearing_id, source)
+
+    async def stats(self, hearing_id: HearingId) -> RoomStats | None:
+        room = self._rooms.get(hearing_id)
+        return await self._engine.stats(hearing_id) if room is not None and room.is_open else None
+
+    def _on_change(self, change: HearingChanged) -> None:
+        hearing_id = change.after.hearing_id
+        room = self._rooms.get(hearing_id)
+        if room is None:
+            return
+        if self._gone(hearing_id, room) or media_plan(change.before) != media_plan(change.after):
+            self._spawn(self._reconcile(hearing_id, room), f"media plan {hearing_id}")
+
+    def _gone(self, hearing_id: HearingId, room: _Room) -> set[SeatId]:
+        people = self._hearings.hearing(hearing_id).people.values()
+        return {person.seat_id for person in people if person.presence is not Presence.PRESENT} & room.seats
+
+    async def _reconcile(self, hearing_id: HearingId, room: _Room) -> None:
+        async with room.lock:
+            if not room.is_open:
+                return
+            try:
+                await self._apply(hearing_id, room)
+                for seat_id in self._gone(hearing_id, room):
+                    room.seats.discard(seat_id)
+                    await self._engine.close_peer(hearing_id, seat_id)
+            except EngineDownError:
+                logger.warning("the relay is down; the plan is applied when it is back", extra={"room": hearing_id})
+            except MediaError:
+                logger.exception("the relay refused the plan; the room is closed", extra={"room": hearing_id})
+                # A relay that does not do what the hearing says must not go on carrying anything.
+                await self._engine.close_room(hearing_id)
+                room.is_open = False
+                await self._log(hearing_id, RecordMediaLost(cause=MediaLostCause.PLAN_REFUSED))
+                await self._restore(hearing_id, room)
+
+    async def _open_room(self, hearing_id: HearingId, room: _Room) -> None:
+        if room.is_open:
+            return
+        await self._engine.open_room(hearing_id)
+        room.is_open, room.applied = True, Plan()
+        await self._apply(hearing_id, room)
+
+    async def _apply(self, hearing_id: HearingId, room: _Room) -> None:
+        wanted = relay_plan(media_plan(self._hearings.hearing(hearing_id)))
+        if wanted != room.applied:
+            await self._engine.apply(hearing_id, wanted)
+            room.applied = wanted
+
+    async def _open_peer(self, hearing: Hearing, seat_id: SeatId) -> None:
+        role = next(person.role for person in hearing.people.values() if person.seat_id == seat_id)
+        await self._engine.open_peer(hearing.hearing_id, seat_id, sends=role in SENDING_ROLES, slots=_slots(hearing))
+
+    async def _follow_engine(self) -> None:
+        async for event in self._engine.events():
+            if isinstance(event, RoomLost):
+                self._spawn(self._on_room_lost(event), f"room lost {event.room}")
+            else:
+                self._tell_seat(event)
+
+    def _tell_seat(self, event: EngineEvent) -> None:
+        if isinstance(event, RoomLost):
+            return
+        connection = self._attendance.connection_of_seat(HearingId(event.room), SeatId(event.peer))
+        if connection is None:
+            return
+        match event:
+            case OfferMade():
+                connection.send(
+                    Offer(connection=event.connection, epoch=event.epoch, negotiation=event.negotiation, sdp=event.sdp)
+                )
+            case SlotsChanged():
+                labels = tuple(
+                    StreamLabel(mid=mid, seat_id=source, kind=kind.value) for mid, source, kind in event.slots
+                )
+                connection.send(Streams(epoch=event.epoch, streams=labels))
+            case PeerStateChanged():
+                if (state := _STATES[event.state]) is not None:
+                    connection.send(MediaState(state=state, connection=event.connection))
+
+    async def _on_room_lost(self, event: RoomLost) -> None:
+        hearing_id = HearingId(event.room)
+        room = self._rooms.get(hearing_id)
+        if room is None:
+            return
+        logger.warning("media process lost", extra={"room": hearing_id, "cause": event.cause})
+        async with room.lock:
+            room.is_open = False
+            for seat_id in room.seats:
+                if (connection := self._attendance.connection_of_seat(hearing_id, seat_id)) is not None:
+                    connection.send(MediaState(state="lost"))
+            await self._log(hearing_id, RecordMediaLost(cause=MediaLostCause.PROCESS_DIED))
+            await self._restore(hearing_id, room)
+
+    async def _restore(self, hearing_id: HearingId, room: _Room) -> None:
+        """Open the room again, for ever if need be, and offer everybody new connections."""
+        while True:
+            try:
+                await self._open_room(hearing_id, room)
+                hearing = self._hearings.hearing(hearing_id)
+                for seat_id in sorted(room.seats):
+                    await self._open_peer(hearing, seat_id)
+                break
+            except MediaError:
+                logger.exception("the relay does not come back; trying again", extra={"room": hearing_id})
+                room.is_open = False
+                await asyncio.sleep(_REOPEN_PAUSE_S)
+        await self._log(hearing_id, RecordMediaRestored())
+
+    async def _log(self, hearing_id: HearingId, command: Command) -> None:
+        try:
+            await self._hearings.submit(hearing_id, command, by=SYSTEM)
+        except StorageError:
+            logger.exception("a media outage could not be logged", extra={"room": hearing_id})
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(_report(self._tasks))
+
+
+def _report(tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s failed", task.get_name(), exc_info=error)
+
+    return done
+
+
+def relay_plan(plan: MediaPlan) -> Plan:
+    """Say a hearing's plan in the relay's words: peers are seats."""
+    return Plan(
+        publishers=frozenset((source, Kind(kind.value)) for source, kind in plan.publishers),
+        edges=frozenset(Edge(edge.source, Kind(edge.kind.value), edge.receiver) for edge in plan.edges),
+    )
+
+
+def _slots(hearing: Hearing) -> int:
+    """How many sources a downlink offers at once: everybody who may send, in fours, so that it tells nothing exact."""
+    senders = sum(person.role in SENDING_ROLES for person in hearing.people.values())
+    return max(_MIN_SLOTS, -(-senders // 4) * 4)
