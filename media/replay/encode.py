@@ -19,16 +19,23 @@ DESCRIPTOR_BYTES: Final = 4
 Picture = av.VideoFrame | NDArray[np.uint8]
 
 
-def packetise_vp8(frame: bytes, picture_id: int) -> tuple[bytes, ...]:
+def packetise_vp8(frame: bytes, picture_id: int, max_bytes: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:
     """Split one VP8 frame into RTP payloads (RFC 7741, 4.2), always with a 15-bit picture id in bytes 2 and 3."""
     identifier = (0x8000 | picture_id & 0x7FFF).to_bytes(2, "big")
     first, later = b"\x90\x80" + identifier, b"\x80\x80" + identifier
-    room = MAX_PAYLOAD_BYTES - DESCRIPTOR_BYTES
+    room = max_bytes - DESCRIPTOR_BYTES
     return tuple((later if start else first) + frame[start : start + room] for start in range(0, len(frame), room))
 
 
 def encode_video(
-    pictures: Iterable[Picture], *, width: int, height: int, fps: float, bitrate: int, key_every_s: float = 2.0
+    pictures: Iterable[Picture],
+    *,
+    width: int,
+    height: int,
+    fps: float,
+    bitrate: int,
+    key_every_s: float = 2.0,
+    max_payload_bytes: int = MAX_PAYLOAD_BYTES,
 ) -> VideoTrack:
     """Encode `pictures` (av frames or RGB arrays of shape (height, width, 3), 0-255) at a constant bitrate in bit/s."""
     rate = Fraction(fps).limit_denominator(1000)
@@ -38,7 +45,7 @@ def encode_video(
     def keep(packets: Iterable["av.Packet[av.VideoStream]"]) -> None:
         for packet in packets:
             data = bytes(packet)
-            frames.append(VideoFrame(packetise_vp8(data, len(frames)), not data[0] & 1))
+            frames.append(VideoFrame(packetise_vp8(data, len(frames), max_payload_bytes), not data[0] & 1))
 
     for number, picture in enumerate(pictures):
         frame = picture if isinstance(picture, av.VideoFrame) else av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -70,17 +77,19 @@ def _vp8_encoder(
     return encoder
 
 
-def encode_audio(samples: NDArray[np.float32], *, bitrate: int = 24_000, channels: int = 1) -> AudioTrack:
+def encode_audio(
+    samples: NDArray[np.float32], *, bitrate: int = 24_000, channels: int = 1, is_constant: bool = False
+) -> AudioTrack:
     """Encode mono `samples` (48 kHz, -1.0 to 1.0); the last packet is filled up with silence.
 
-    `channels` 2 repeats the samples on both sides.
+    `channels` 2 repeats the samples on both sides; `is_constant` makes every packet of the same size.
     """
     encoder = av.CodecContext.create("libopus", "w")
     if not isinstance(encoder, av.audio.codeccontext.AudioCodecContext):
         raise TypeError("libopus is not an audio encoder in this build of PyAV; install the av wheel from PyPI.")
     encoder.sample_rate, encoder.format, encoder.bit_rate = AUDIO_CLOCK_HZ, av.AudioFormat("s16"), bitrate
     encoder.layout = av.AudioLayout("stereo" if channels == 2 else "mono")
-    encoder.options = {"application": "voip", "frame_duration": "20"}
+    encoder.options = {"application": "voip", "frame_duration": "20", "vbr": "off" if is_constant else "on"}
     count = max(1, math.ceil(len(samples) / AUDIO_FRAME_TICKS))
     padded = np.zeros(count * AUDIO_FRAME_TICKS, np.float32)
     padded[: len(samples)] = samples
