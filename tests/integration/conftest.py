@@ -49,6 +49,10 @@ class Court:
                 self.tokens[person_id] = (await answer.json())["resume_token"]
         return self.tokens[person_id]
 
+    async def another_hearing(self, stack: AsyncExitStack, *, call_notice_s: int = 0) -> "Court":
+        """A fresh sample hearing on the same service; its tabs close with `stack`."""
+        return await _sample_court(self.service, self.http, stack, call_notice_s)
+
     async def socket(self) -> WireClient:
         return await self.stack.enter_async_context(WireClient(self.http, self.url))
 
@@ -69,6 +73,12 @@ def config(tmp_path: Path) -> Config:
 async def open_court(config: Config, stack: AsyncExitStack, *, call_notice_s: int = 0) -> Court:
     service = await stack.enter_async_context(running_service(config, make_engine=lambda _: FakeMediaEngine()))
     http = await stack.enter_async_context(aiohttp.ClientSession())
+    return await _sample_court(service, http, stack, call_notice_s)
+
+
+async def _sample_court(
+    service: Service, http: aiohttp.ClientSession, stack: AsyncExitStack, call_notice_s: int
+) -> Court:
     settings = Settings(check_in_opens_at=datetime.now(UTC), call_notice_s=call_notice_s)
     hearing_id, ids = await service.office.schedule(replace(SAMPLE_HEARING, settings=settings))
     people: dict[str, list[PersonId]] = {}

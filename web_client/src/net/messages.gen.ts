@@ -156,7 +156,7 @@ export interface PeekReply {
 
 export type Presence = "absent" | "left" | "lost" | "present";
 
-export type ReasonCode = "already_muted" | "already_talking" | "another_witness_on_stand" | "mute_locked" | "muted_by_self" | "no_change" | "not_a_witness" | "not_in_courtroom" | "not_muted" | "not_present" | "not_talking" | "not_waiting" | "not_your_role" | "unknown_person" | "witness_already_called" | "witness_not_on_stand" | "witness_not_present" | "wrong_state";
+export type ReasonCode = "already_muted" | "already_talking" | "another_witness_on_stand" | "mute_locked" | "muted_by_self" | "no_change" | "not_a_witness" | "not_in_courtroom" | "not_muted" | "not_present" | "not_talking" | "not_waiting" | "not_your_role" | "not_yourself" | "unknown_person" | "witness_already_called" | "witness_not_on_stand" | "witness_not_present" | "wrong_state";
 
 export interface Recess {
   type: "recess";
