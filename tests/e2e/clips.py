@@ -23,10 +23,11 @@ def make_clip(recording: Path, folder: Path) -> Clip:
     """Convert `recording` (anything FFmpeg reads, with sound) to a clip in `folder`."""
     clip = Clip(video=folder / f"{recording.stem}.mjpeg", audio=folder / f"{recording.stem}.wav")
     fit = f"scale={WIDTH}:{HEIGHT}:force_original_aspect_ratio=increase,crop={WIDTH}:{HEIGHT},fps={FRAMES_PER_S}"
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-t", str(LENGTH_S), "-i", str(recording)]
+    video = ["-an", "-vf", fit, "-pix_fmt", "yuvj420p", "-q:v", "5", "-f", "mjpeg", str(clip.video)]
+    audio = ["-vn", "-ar", "48000", "-ac", "1", "-c:a", "pcm_s16le", str(clip.audio)]
     subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-t", str(LENGTH_S), "-i", str(recording)]
-        + ["-an", "-vf", fit, "-pix_fmt", "yuvj420p", "-q:v", "5", "-f", "mjpeg", str(clip.video)]
-        + ["-vn", "-ar", "48000", "-ac", "1", "-c:a", "pcm_s16le", str(clip.audio)],
+        [*ffmpeg, *video, *audio],
         check=True,
         stdin=subprocess.DEVNULL,
         timeout=120,
