@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from media.sfu.client import SfuEngine
 
@@ -17,6 +18,7 @@ from hearing_server.gateway.static_files import StaticFiles
 from hearing_server.gateway.tls import self_signed, server_context
 from hearing_server.gateway.websocket import Services
 from hearing_server.network import local_addresses
+from hearing_server.records.event_chain import ChainReport
 from hearing_server.services.attendance_service import AttendanceService
 from hearing_server.services.entry_service import EntryService
 from hearing_server.services.event_bus import EventBus
@@ -24,6 +26,7 @@ from hearing_server.services.hearing_content import HearingContent
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.media_service import MediaService
 from hearing_server.services.scheduling import NewHearing, schedule_hearing
+from hearing_server.storage.log_verification import verify_kept_log
 from hearing_server.storage.stores import open_stores
 from media.engine import MediaEngine
 
@@ -123,6 +126,18 @@ async def running_service(
         stack.push_async_callback(office.attendance.aclose)
         logger.info("service started", extra={"url": url})
         yield Service(config=config, url=url, office=office, media=media, engine=engine)
+
+
+async def verify_log(config: Config, hearing_id: HearingId, *, trusted_key_file: Path | None = None) -> ChainReport:
+    """Check a hearing's kept log; nothing is started or written.
+
+    `trusted_key_file`: the court's public key (PEM); default: the one in the data folder.
+
+    Raises UnknownLogError, StorageError when it cannot be checked.
+    """
+    return await verify_kept_log(
+        hearing_id, data_dir=config.data_dir, database_url=config.database_url, trusted_key_file=trusted_key_file
+    )
 
 
 def our_relay(config: Config) -> MediaEngine:

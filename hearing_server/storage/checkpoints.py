@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -21,73 +23,60 @@ from sqlalchemy import insert, select
 from hearing_server.domain.ids import HearingId
 from hearing_server.ports import Checkpoint, StorageError
 from hearing_server.records.checkpoint import checkpoint_from_json, checkpoint_to_json, public_key_text, sign_checkpoint
-from hearing_server.records.text_rules import UnstorableValueError, check_id
+from hearing_server.storage.data_folder import checkpoint_file, public_key_file, signing_key_file
 from hearing_server.storage.database import Database
 from hearing_server.storage.failures import advice
 from hearing_server.storage.key_files import load_or_create_key, sync_folder
 from hearing_server.storage.tables import checkpoint
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
-class SignedCheckpoints:
+
+class SqlCheckpointStore:
     """Implements `CheckpointStore`."""
 
-    def __init__(self, database: Database, *, key: Ed25519PrivateKey, folder: Path) -> None:
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        """The signing key and the files lie in `data_dir`; the key is made at the first start. Raises StorageError."""
         self._database = database
-        self._key = key
-        self._folder = folder
+        self._data_dir = data_dir
+        self._key = load_or_create_signing_key(data_dir)
         self._one_at_a_time = asyncio.Lock()
 
     async def sign(self, hearing_id: HearingId, size: int, head: str, at: datetime) -> Checkpoint:
         signed = sign_checkpoint(self._key, hearing_id, size, head, at)
+        row = asdict(signed)
         async with self._one_at_a_time:
             # The file first: it is the copy that does not follow when somebody changes the database.
-            await asyncio.to_thread(append_to_file, checkpoint_file(self._folder, hearing_id), signed)
+            await asyncio.to_thread(append_to_file, _file(self._data_dir, hearing_id), signed)
             async with self._database.write() as connection:
-                await connection.execute(
-                    insert(checkpoint).values(
-                        hearing_id=hearing_id,
-                        size=size,
-                        head=head,
-                        at=at,
-                        public_key=signed.public_key,
-                        signature=signed.signature,
-                    )
-                )
+                await connection.execute(insert(checkpoint).values(row))
         return signed
 
     async def read(self, hearing_id: HearingId) -> Sequence[Checkpoint]:
         """All checkpoints from both places, smallest first, each once."""
-        return await read_checkpoints(self._database, self._folder, hearing_id)
+        return await read_checkpoints(self._database, self._data_dir, hearing_id)
 
 
-async def read_checkpoints(database: Database, folder: Path, hearing_id: HearingId) -> Sequence[Checkpoint]:
+async def read_checkpoints(database: Database, data_dir: Path, hearing_id: HearingId) -> Sequence[Checkpoint]:
     """Return the checkpoints in the database and in the file, smallest first, each once. Raises StorageError."""
-    in_file = await asyncio.to_thread(read_file, checkpoint_file(folder, hearing_id))
-    query = select(checkpoint).where(checkpoint.c.hearing_id == hearing_id).order_by(checkpoint.c.id)
+    in_file = await asyncio.to_thread(read_file, _file(data_dir, hearing_id))
+    columns = [checkpoint.c[field.name] for field in fields(Checkpoint)]
+    query = select(*columns).where(checkpoint.c.hearing_id == hearing_id).order_by(checkpoint.c.id)
     async with database.read() as connection:
-        in_database = [
-            Checkpoint(
-                hearing_id=hearing_id,
-                size=row.size,
-                head=row.head,
-                at=row.at,
-                public_key=row.public_key,
-                signature=row.signature,
-            )
-            for row in await connection.execute(query)
-        ]
+        try:
+            in_database = [Checkpoint(**row._asdict()) for row in await connection.execute(query)]
+            if not all(isinstance(signed.size, int) for signed in in_database):  # SQLite takes text there too
+                raise ValueError("a size is not a number")
+        except ValueError as error:
+            raise StorageError(f"A checkpoint of {hearing_id} in the database cannot be read; restore it.") from error
     return tuple(sorted(dict.fromkeys([*in_file, *in_database]), key=lambda signed: signed.size))
 
 
-def checkpoint_file(folder: Path, hearing_id: HearingId) -> Path:
-    """Return where the checkpoints of `hearing_id` lie. Raises StorageError for an id that cannot be a file name."""
-    try:
-        check_id(hearing_id, where="hearing_id")
-    except UnstorableValueError as error:
-        raise StorageError(str(error)) from error
-    if hearing_id.startswith(".") or not all(char.isalnum() or char in "-_." for char in hearing_id):
-        raise StorageError(f"{hearing_id!r} cannot be a file name; ids have letters, digits, '-', '_' and '.'.")
-    return folder / f"{hearing_id}.jsonl"
+def _file(data_dir: Path, hearing_id: HearingId) -> Path:
+    """Raises StorageError for an id that cannot be a file name."""
+    if not _FILE_NAME.fullmatch(hearing_id):
+        raise StorageError(f"{hearing_id!r} is not the id of a hearing: it has letters, digits, '-', '_' and '.' only.")
+    return checkpoint_file(data_dir, hearing_id)
 
 
 def append_to_file(path: Path, signed: Checkpoint) -> None:
@@ -126,18 +115,19 @@ def read_file(path: Path) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for number, line in enumerate(text[: _whole_lines_bytes(text)].splitlines(), start=1):
         try:
-            fields = json.loads(line)
-            found.append(checkpoint_from_json(fields if isinstance(fields, dict) else {}))
+            values = json.loads(line)
+            found.append(checkpoint_from_json(values if isinstance(values, dict) else {}))
         except ValueError as error:
             raise StorageError(f"Line {number} of {path.name} is not a checkpoint; restore the file.") from error
     return found
 
 
-def load_or_create_signing_key(path: Path) -> Ed25519PrivateKey:
-    """Return the court's signing key (PEM, PKCS 8), made at the first start; its public half lies beside it.
+def load_or_create_signing_key(data_dir: Path) -> Ed25519PrivateKey:
+    """Return the court's signing key, made at the first start; its public half is written beside it.
 
     Raises StorageError.
     """
+    path = signing_key_file(data_dir)
     pem = load_or_create_key(
         path,
         lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
@@ -148,25 +138,20 @@ def load_or_create_signing_key(path: Path) -> Ed25519PrivateKey:
         raise StorageError(f"{path.name} is not a private key; restore it from a copy.") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise StorageError(f"{path.name} is not an Ed25519 key; restore it from a copy.")
-    public_file = public_key_file(path)
+    public_file = public_key_file(data_dir)
     if not public_file.exists():
         public_file.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return key
 
 
-def public_key_file(signing_key_file: Path) -> Path:
-    """Return where the public half of the signing key lies."""
-    return signing_key_file.with_suffix(".pub.pem")
-
-
 def load_public_key(path: Path) -> str:
-    """Return the public key in `path` (PEM) as checkpoints name it. Raises StorageError."""
+    """Return the public key in `path` (PEM) in base64, as checkpoints name it. Raises StorageError."""
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:
-        raise StorageError(f"The public key {path} cannot be read ({error.strerror}).") from error
+        raise StorageError(f"The public key {path.name} cannot be read ({error.strerror}); name a copy.") from error
     except ValueError as error:
-        raise StorageError(f"{path} is not a public key in PEM.") from error
+        raise StorageError(f"{path.name} is not a public key in PEM; name a copy.") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise StorageError(f"{path} is not an Ed25519 public key.")
+        raise StorageError(f"{path.name} is not an Ed25519 public key; name a copy.")
     return public_key_text(key)

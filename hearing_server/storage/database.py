@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hearing_server.ports import StorageError
+from hearing_server.storage.data_folder import database_url
 from hearing_server.storage.failures import as_storage_error
 from hearing_server.storage.schema_migration import check_schema, upgrade_schema
 
@@ -26,9 +27,12 @@ class Database:
     transaction fails half-way because another one got in between.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
-        """`url`: sqlite+aiosqlite:///FILE or postgresql+asyncpg://... Nothing is opened yet."""
-        self.url = make_url(url)
+    def __init__(self, data_dir: Path, *, url: str | None = None, read_only: bool = False) -> None:
+        """`url`: postgresql+asyncpg://... or sqlite+aiosqlite:///FILE; default: hearing.db in `data_dir`.
+
+        Nothing is opened yet. With `read_only` nothing is ever written, and no file is made.
+        """
+        self.url = database_url(data_dir, url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._read_only = read_only
         if self.is_sqlite:
@@ -88,11 +92,6 @@ class Database:
         """Close every connection. Safe to call twice."""
         await self._readers.dispose()
         await self._writer.dispose()
-
-
-def sqlite_url(data_dir: Path) -> str:
-    """Return the URL of the database that lies in `data_dir`."""
-    return URL.create("sqlite+aiosqlite", database=str(data_dir / "hearing.db")).render_as_string(hide_password=False)
 
 
 def _sqlite_path(url: URL) -> Path:
