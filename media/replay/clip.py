@@ -18,7 +18,7 @@ _FORMAT: Final = 1
 
 
 class VideoFrame(msgspec.Struct, frozen=True, array_like=True):
-    """One VP8 frame as RTP payloads of at most 1150 bytes (by default), each with the four-byte descriptor of `packetise_vp8`."""
+    """One VP8 frame as RTP payloads, each with the four-byte descriptor that `packetise_vp8` writes."""
 
     payloads: tuple[bytes, ...]
     is_key: bool

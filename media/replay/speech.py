@@ -78,8 +78,7 @@ def _syllable(dice: np.random.Generator, pitch_hz: float) -> NDArray[np.float64]
 def _loud(samples: Samples) -> Samples:
     voiced = samples[np.abs(samples) > 0.02 * max(1e-9, float(np.abs(samples).max()))]
     rms = float(np.sqrt(np.mean(np.square(voiced)))) if len(voiced) else 0.0
-    result: Samples = np.clip(samples * (_LOUDNESS / max(rms, 1e-9)), -0.98, 0.98).astype(np.float32)
-    return result
+    return np.asarray(np.clip(samples * (_LOUDNESS / max(rms, 1e-9)), -0.98, 0.98), np.float32)
 
 
 def breathe(seconds: float, *, seed: int = 0) -> Samples:
