@@ -39,7 +39,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    received: int  # RTP packets on all peer connections the page ever had
+    received: dict[Kind, int]  # RTP packets on all peer connections the page ever had
     frames: int  # decoded, of all streams
     sent: dict[Kind, int]  # RTP packets
     streams: dict[tuple[str, Kind], Stream]  # by (seat_id, kind), as the server labelled them
@@ -63,7 +63,7 @@ def read(page: Page) -> Reading:
 
 def rtp_received(page: Page) -> int:
     """RTP packets received since the page was loaded, over all its peer connections."""
-    return read(page).received
+    return sum(read(page).received.values())
 
 
 def until(page: Page, look: Callable[[], T], *, what: str, timeout_s: float = PATIENCE_S) -> T:

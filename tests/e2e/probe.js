@@ -1,7 +1,7 @@
 // Runs in every page before the page's own scripts: remembers its peer connections and what the server said.
 (() => {
   const connections = [];
-  const mostReceived = new Map(); // "connection/stat id" -> packets; survives a connection that was closed
+  const mostReceived = { audio: new Map(), video: new Map() }; // "connection/stat id" -> packets, also of closed ones
   const last = {}; // notice type -> the latest one
   const moments = []; // when the own place in the hearing changed
 
@@ -44,7 +44,8 @@
         if (stat.type === "outbound-rtp" && isOpen) sent[stat.kind] += stat.packetsSent;
         if (stat.type !== "inbound-rtp") continue;
         const key = `${index}/${stat.id}`;
-        mostReceived.set(key, Math.max(stat.packetsReceived, mostReceived.get(key) ?? 0));
+        const most = mostReceived[stat.kind];
+        most.set(key, Math.max(stat.packetsReceived, most.get(key) ?? 0));
         if (stat.lastPacketReceivedTimestamp) {
           lastPacketAtMs = Math.max(lastPacketAtMs ?? 0, stat.lastPacketReceivedTimestamp);
         }
@@ -61,7 +62,8 @@
     for (const { mid, seat_id, kind } of last.streams?.streams ?? []) {
       if (sections[mid]) streams[`${seat_id}/${kind}`] = sections[mid];
     }
-    const received = [...mostReceived.values()].reduce((sum, packets) => sum + packets, 0);
+    const total = (counts) => [...counts.values()].reduce((sum, packets) => sum + packets, 0);
+    const received = { audio: total(mostReceived.audio), video: total(mostReceived.video) };
     const frames = Object.values(sections).reduce((sum, section) => sum + section.frames, 0);
     return { received, frames, sent, streams, lastPacketAtMs };
   }

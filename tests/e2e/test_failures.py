@@ -1,0 +1,71 @@
+"""What dies comes back: the service and the media process are killed in session, and nobody touches their page."""
+
+import time
+
+from playwright.sync_api import Page
+
+from tests.e2e.courtroom import Courtroom, press, view, wait_for_view
+from tests.e2e.media_checks import flowing, until
+
+
+def _in_session(courtroom: Courtroom) -> tuple[Page, Page, Page]:
+    server = courtroom.server
+    judge, first, second = courtroom.join_all(
+        server.person("presiding_judge"), server.person("party", 0), server.person("party", 1)
+    )
+    press(judge, "start")
+    for page in (judge, first, second):
+        wait_for_view(page, lambda seen: seen["state"] == "in_session", "the hearing is in session")
+        page.evaluate("window.isStillTheSamePage = true")
+    _everybody_flows(courtroom)
+    return judge, first, second
+
+
+def _everybody_flows(courtroom: Courtroom) -> None:
+    people = [person for person in courtroom.server.people if person.person_id in courtroom.pages]
+    for person in people:
+        for other in people:
+            if other is not person:
+                flowing(courtroom.pages[person.person_id], other.seat_id)
+
+
+def test_after_kill_9_of_the_service_everybody_returns(courtroom: Courtroom) -> None:
+    pages = _in_session(courtroom)
+    server = courtroom.server
+    seq = view(pages[0])["seq"]
+    seats = [view(page)["me"]["seat_id"] for page in pages]
+
+    server.kill()
+    server.start()
+    for page, seat_id in zip(pages, seats, strict=True):
+        wait_for_view(
+            page,
+            lambda seen: seen["seq"] > seq and seen["me"]["presence"] == "present" and seen["state"] == "in_session",
+            "people return by themselves and the hearing is in session",
+        )
+        assert view(page)["me"]["seat_id"] == seat_id
+    _everybody_flows(courtroom)
+    assert all(page.evaluate("window.isStillTheSamePage") for page in pages)
+    verdict = server.verify_log()
+    assert verdict["ok"] is True, verdict
+    assert verdict["events"] >= view(pages[0])["seq"] > seq
+    assert verdict["first_bad"] is None
+
+
+def test_after_kill_9_of_the_media_process_everybody_flows_again(courtroom: Courtroom) -> None:
+    pages = _in_session(courtroom)
+    server = courtroom.server
+    before = [page.evaluate("hearingProbe.connections.length") for page in pages]
+
+    server.kill_media()
+    killed = time.monotonic()
+    for page, count in zip(pages, before, strict=True):
+        _wait_for_new_connections(page, count)
+    _everybody_flows(courtroom)
+    print(f"\nmedia process killed -> all streams seen again {time.monotonic() - killed:.1f} s (checks included)")
+    assert all(page.evaluate("window.isStillTheSamePage") for page in pages)
+    assert all(view(page)["state"] == "in_session" for page in pages)
+
+
+def _wait_for_new_connections(page: Page, count: int) -> None:
+    until(page, lambda: page.evaluate("hearingProbe.connections.length") > count, what="new peer connections")
