@@ -87,4 +87,4 @@ def breathe(seconds: float, *, seed: int = 0) -> Samples:
     noise = np.random.default_rng(seed).standard_normal(count + 64)
     soft = np.convolve(noise, np.ones(32) / 32, "same")[:count]
     swell = 0.6 + 0.4 * np.sin(2 * np.pi * np.arange(count) / AUDIO_CLOCK_HZ / max(seconds / 2, 0.1))
-    return (0.0045 * soft * swell).astype(np.float32)
+    return np.asarray(0.0045 * soft * swell, np.float32)
