@@ -1,0 +1,117 @@
+"""One tapped stream from datagrams to frames with a time: the part that recorder and taps have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from media.plan import Kind
+from media.taps.depacketise import REORDER_WAIT_S, Depacketiser, Frame, Loss
+from media.taps.room_clock import StreamClock
+from media.taps.wire import CLOCK_HZ, PAYLOAD_CODECS, Codec, RtpPacket, is_rtcp, parse_rtp, parse_sender_reports
+
+_KIND_CODECS: Mapping[Kind, frozenset[Codec]] = {
+    Kind.AUDIO: frozenset({Codec.OPUS}),
+    Kind.VIDEO: frozenset({Codec.VP8, Codec.H264}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """The source began a new stream: another SSRC, another codec, or a clock that began anew. Frames follow it."""
+
+    ssrc: int
+    codec: Codec
+
+
+Arrival = Frame | Loss | NewStream
+
+
+class StreamIntake:
+    """Takes what comes to one address. Input that is not ours or not whole is counted in `refused`, never raised.
+
+    `clock` belongs to the present stream; None before the first packet. Times are the room's clock, Unix seconds.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        payload_codecs: Mapping[int, Codec] = PAYLOAD_CODECS,
+        wait_s: float = REORDER_WAIT_S,
+    ) -> None:
+        self.kind = kind
+        self.clock: StreamClock | None = None
+        self.ssrc: int | None = None
+        self.refused = 0
+        self._codecs = {pt: codec for pt, codec in payload_codecs.items() if codec in _KIND_CODECS[kind]}
+        self._wait_s = wait_s
+        self._depacketiser: Depacketiser | None = None
+        self._candidate_ssrc: int | None = None
+
+    @property
+    def codec(self) -> Codec | None:
+        return self._depacketiser.codec if self._depacketiser else None
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether nothing can be used before a key frame comes."""
+        return self.kind is Kind.VIDEO and (self._depacketiser is None or self._depacketiser.needs_key)
+
+    def forget(self) -> None:
+        """Begin anew with the next packet, as after a pause."""
+        self.clock = self.ssrc = self._depacketiser = self._candidate_ssrc = None
+
+    def push(self, datagram: bytes, at_s: float) -> list[Arrival]:
+        """Take a datagram that arrived at `at_s`."""
+        if is_rtcp(datagram):
+            self._on_reports(datagram, at_s)
+            return []
+        packet = parse_rtp(datagram)
+        codec = self._codecs.get(packet.payload_type) if packet else None
+        if packet is None or codec is None:
+            self.refused += 1
+            return []
+        out: list[Arrival] = []
+        if self._depacketiser is None or packet.ssrc != self.ssrc or codec is not self._depacketiser.codec:
+            if not self._may_begin(packet):
+                return []
+            out.append(self._begin(packet.ssrc, codec))
+        return self._timed(out, self._depacketiser.push(packet, at_s) if self._depacketiser else [], at_s)
+
+    def poll(self, at_s: float) -> list[Arrival]:
+        """Give up on packets that have been missing for too long."""
+        if self._depacketiser is None or not self._depacketiser.is_waiting:
+            return []
+        return self._timed([], self._depacketiser.poll(at_s), at_s)
+
+    def wall_s(self, ticks: int) -> float:
+        if self.clock is None:
+            raise ValueError("No stream has begun; push a packet first.")
+        return self.clock.wall_s(ticks)
+
+    def _may_begin(self, packet: RtpPacket) -> bool:
+        """One stray packet does not end a stream that works: a second one of the same SSRC does."""
+        if self._depacketiser is None or packet.ssrc in (self.ssrc, self._candidate_ssrc):
+            self._candidate_ssrc = None
+            return True
+        self._candidate_ssrc = packet.ssrc
+        self.refused += 1
+        return False
+
+    def _begin(self, ssrc: int, codec: Codec) -> NewStream:
+        self.ssrc = ssrc
+        self._depacketiser = Depacketiser(codec, self._wait_s)
+        self.clock = StreamClock(CLOCK_HZ[codec])
+        return NewStream(ssrc, codec)
+
+    def _timed(self, out: list[Arrival], parts: list[Frame | Loss], at_s: float) -> list[Arrival]:
+        for part in parts:
+            if isinstance(part, Frame) and self.clock is not None and not self.clock.on_frame(part.ticks, at_s):
+                self.clock = StreamClock(self.clock.clock_hz)
+                self.clock.on_frame(part.ticks, at_s)
+                out.append(NewStream(self.ssrc or 0, self.codec or Codec.OPUS))
+            out.append(part)
+        return out
+
+    def _on_reports(self, datagram: bytes, at_s: float) -> None:
+        for report in parse_sender_reports(datagram):
+            if report.ssrc == self.ssrc and self.clock is not None:
+                self.clock.on_report(report, at_s)
