@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from hearing_server.domain.commands import PersonCommand, SystemCommand
+from hearing_server.domain.commands import PlainCommand, SystemCommand
 from hearing_server.domain.events import Event
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.lifecycle import HearingState
@@ -32,7 +32,7 @@ class LostCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leave(PersonCommand):
+class Leave(PlainCommand):
     type: ClassVar[str] = "leave"
     action: ClassVar[Action] = Action.LEAVE
 

@@ -1,5 +1,6 @@
 """What every command has in common. Commands of people ask for something; commands of the system report or remind."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,8 +22,17 @@ class SystemCommand(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PersonCommand(Command):
-    """Somebody in the hearing asks for `action`, which concerns the hearing or themselves."""
+class PersonCommand(Command, ABC):
+    """Somebody in the hearing asks for something."""
+
+    @abstractmethod
+    def request(self, by: PersonId) -> Request:
+        """What it asks for, when `by` gives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainCommand(PersonCommand):
+    """Asks for `action`, which concerns the hearing or the person who asks."""
 
     action: ClassVar[Action]
 
@@ -32,8 +42,9 @@ class PersonCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetedCommand(PersonCommand):
-    """Somebody in the hearing asks for `action`, which concerns `person_id`."""
+    """Asks for `action`, which concerns `person_id`."""
 
+    action: ClassVar[Action]
     person_id: PersonId
 
     def request(self, by: PersonId) -> Request:

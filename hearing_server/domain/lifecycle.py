@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from hearing_server.domain.commands import PersonCommand
+from hearing_server.domain.commands import PersonCommand, PlainCommand
 from hearing_server.domain.events import Deadline, Event, UnexpectedEventError
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.permissions import Action, Rule
@@ -34,13 +34,13 @@ class InterruptionCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenCheckIn(PersonCommand):
+class OpenCheckIn(PlainCommand):
     type: ClassVar[str] = "open_check_in"
     action: ClassVar[Action] = Action.OPEN_CHECK_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start(PersonCommand):
+class Start(PlainCommand):
     """宣布开庭: call the court to order."""
 
     type: ClassVar[str] = "start"
@@ -48,7 +48,7 @@ class Start(PersonCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recess(PersonCommand):
+class Recess(PlainCommand):
     """休庭."""
 
     type: ClassVar[str] = "recess"
@@ -56,13 +56,13 @@ class Recess(PersonCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume(PersonCommand):
+class Resume(PlainCommand):
     type: ClassVar[str] = "resume"
     action: ClassVar[Action] = Action.RESUME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Close(PersonCommand):
+class Close(PlainCommand):
     """闭庭."""
 
     type: ClassVar[str] = "close"
@@ -70,7 +70,7 @@ class Close(PersonCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel(PersonCommand):
+class Cancel(PlainCommand):
     type: ClassVar[str] = "cancel"
     action: ClassVar[Action] = Action.CANCEL
 

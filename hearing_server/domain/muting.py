@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from hearing_server.domain.commands import PersonCommand, TargetedCommand
+from hearing_server.domain.commands import PersonCommand, PlainCommand
 from hearing_server.domain.events import Event
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.lifecycle import PRESIDING_AND_CLERK, HearingState
@@ -37,10 +37,11 @@ class CourtMute(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mute(TargetedCommand):
+class Mute(PersonCommand):
     """Mute somebody, or oneself. `lock`: the person cannot undo it; only the court may lock, and nobody themselves."""
 
     type: ClassVar[str] = "mute"
+    person_id: PersonId
     lock: bool = False
 
     def request(self, by: PersonId) -> Request:
@@ -52,10 +53,11 @@ class Mute(TargetedCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmute(TargetedCommand):
+class Unmute(PersonCommand):
     """Unmute oneself, or lift the court's mute of somebody. It never opens a microphone its owner closed."""
 
     type: ClassVar[str] = "unmute"
+    person_id: PersonId
 
     def request(self, by: PersonId) -> Request:
         if self.person_id == by:
@@ -64,7 +66,7 @@ class Unmute(TargetedCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetCamera(PersonCommand):
+class SetCamera(PlainCommand):
     type: ClassVar[str] = "set_camera"
     action: ClassVar[Action] = Action.SET_CAMERA
     is_on: bool

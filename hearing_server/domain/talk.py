@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from hearing_server.domain.commands import PersonCommand, TargetedCommand
+from hearing_server.domain.commands import PlainCommand, TargetedCommand
 from hearing_server.domain.events import Event
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.lifecycle import HearingState
@@ -28,7 +28,7 @@ class TalkTo(TargetedCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndTalk(PersonCommand):
+class EndTalk(PlainCommand):
     type: ClassVar[str] = "end_talk"
     action: ClassVar[Action] = Action.END_TALK
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hearing_server.domain.attendance import Enter, LostCause, MarkLost
 from hearing_server.domain.commands import SYSTEM, Command, PersonCommand
 from hearing_server.domain.events import Event
-from hearing_server.domain.hearing import Tick, decide, evolve_all, initial, next_deadline
+from hearing_server.domain.hearing import Tick, decide, evolve, evolve_all, initial, next_deadline
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import Cancel, Close, HearingState, OpenCheckIn, Recess, Start
 from hearing_server.domain.permissions import Refusal
@@ -77,6 +77,7 @@ class Stage:
     def __init__(self, people: Sequence[PlannedPerson] = PEOPLE, present: Sequence[PersonId] = EVERYBODY) -> None:
         self.hearing = initial(HEARING)
         self.at = AT
+        self.log: list[tuple[datetime, Event]] = []
         self.does(ScheduleHearing(hearing_id=HEARING, people=tuple(people)))
         for person_id in present:
             self.does(Enter(person_id=person_id))
@@ -84,13 +85,17 @@ class Stage:
     @classmethod
     def in_state(cls, state: HearingState, present: Sequence[PersonId] = EVERYBODY) -> "Stage":
         stage = cls(present=present)
+        stage.advance_to(state)
+        return stage
+
+    def advance_to(self, state: HearingState) -> None:
+        """Take a scheduled hearing to `state`; the presiding judge must be present."""
         for command in PATHS[state]:
             if isinstance(command, Tick):
-                stage.tick()
+                self.tick()
             else:
-                stage.does(command, by=None)
-        assert stage.hearing.state is state
-        return stage
+                self.does(command)
+        assert self.hearing.state is state
 
     def ask(self, command: Command, by: PersonId | None = None) -> tuple[Event, ...] | Refusal:
         """Give `command` without its effect. `by` None: the system, or the presiding judge for a person's command."""
@@ -101,7 +106,7 @@ class Stage:
         self.at += timedelta(seconds=1)
         events = self.ask(command, by)
         assert not isinstance(events, Refusal), f"{command} refused: {events}"
-        self.hearing = evolve_all(self.hearing, events, self.at)
+        self.record(events)
         return events
 
     def refuses(self, command: Command, by: PersonId | None = None) -> Refusal:
@@ -119,12 +124,23 @@ class Stage:
             self.at += timedelta(seconds=later_s)
         events = decide(self.hearing, Tick(), by=SYSTEM, at=self.at)
         assert not isinstance(events, Refusal)
-        self.hearing = evolve_all(self.hearing, events, self.at)
+        self.record(events)
         return events
 
     def puts_on_stand(self, person_id: PersonId = WITNESS) -> None:
         self.does(CallWitness(person_id=person_id), by=JUDGE)
         self.tick()
+
+    def record(self, events: Sequence[Event]) -> None:
+        self.log += [(self.at, event) for event in events]
+        self.hearing = evolve_all(self.hearing, events, self.at)
+
+    def rebuilt(self) -> Hearing:
+        """The hearing as a restart rebuilds it: from its log alone."""
+        hearing = initial(HEARING)
+        for seq, (at, event) in enumerate(self.log, start=1):
+            hearing = evolve(hearing, event, at=at, seq=seq)
+        return hearing
 
     def person(self, person_id: PersonId) -> Person:
         return self.hearing.person(person_id)

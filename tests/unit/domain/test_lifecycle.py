@@ -3,6 +3,7 @@
 import pytest
 
 from hearing_server.domain.attendance import Enter, Leave, LostCause, MarkLost
+from hearing_server.domain.commands import PlainCommand, TargetedCommand
 from hearing_server.domain.events import UnexpectedEventError
 from hearing_server.domain.hearing import evolve, next_deadline
 from hearing_server.domain.ids import PersonId
@@ -53,7 +54,7 @@ def test_being_called_to_order_is_remembered_through_a_recess() -> None:
 
 @pytest.mark.parametrize("state", [HearingState.CLOSED, HearingState.CANCELLED])
 @pytest.mark.parametrize("command", [Start(), Resume(), Recess(), Close(), CallWitness(person_id=WITNESS)])
-def test_a_hearing_that_is_over_stays_over(state: HearingState, command: Start) -> None:
+def test_a_hearing_that_is_over_stays_over(state: HearingState, command: PlainCommand | TargetedCommand) -> None:
     refusal = Stage.in_state(state).refuses(command)
     assert refusal.code is ReasonCode.WRONG_STATE
     assert refusal.parameters == {"action": command.action, "state": state}
