@@ -154,6 +154,7 @@ export class EnterPage extends LightElement {
         ? html`<div class="kiosk-two">${this.#preview()} ${this.#checks()}</div>`
         : html`<div class="notice notice--action">${icon("eye")}<p>${t("enter.observer")}</p></div>`}
       <div class="entry__act">
+        <p class="quiet">${t("enter.once")}</p>
         ${button({
           label: t(this.isJoining ? "enter.joining" : "enter.join"),
           icon: "enter",
@@ -161,7 +162,6 @@ export class EnterPage extends LightElement {
           testid: "join",
           onClick: () => void this.#join(),
         })}
-        <p class="quiet">${t("enter.once")}</p>
       </div>
     </div>`;
   }

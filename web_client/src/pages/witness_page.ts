@@ -112,8 +112,9 @@ export class WitnessPage extends LightElement {
         <div class="kiosk-testify__judge">${judge ? this.#tiles([judge]) : nothing}</div>
         <div class="kiosk-testify__side">
           <div class="kiosk-testify__others">${this.#tiles(others)}</div>
-          ${seatTile(this.client, view.me, "self")} ${this.#maySpeak(view)}
+          ${seatTile(this.client, view.me, "self")}
         </div>
+        ${this.#maySpeak(view)}
       </div>`;
   }
 
@@ -132,17 +133,17 @@ export class WitnessPage extends LightElement {
     const change = () => void this.client.act({ type: me.is_muted ? "unmute" : "mute", person_id: me.person_id });
     return html`<div class="may-speak ${me.is_muted ? "may-speak--off" : ""}" role="status">
       ${icon(me.is_muted ? "mic-off" : "mic")}
-      <div>
+      <div class="grow">
         <b>${t(`witness.${key}`)}</b>
         <p>${t(me.is_muted && !isPossible ? "witness.muted_by_court" : `witness.${key}_text`)}</p>
-        ${isPossible
-          ? button({
-              label: t(me.is_muted ? "own.open_microphone" : "own.close_microphone"),
-              testid: `mute:${me.person_id}`,
-              onClick: change,
-            })
-          : nothing}
       </div>
+      ${isPossible
+        ? button({
+            label: t(me.is_muted ? "witness.unmute" : "witness.mute"),
+            testid: `mute:${me.person_id}`,
+            onClick: change,
+          })
+        : nothing}
     </div>`;
   }
 }

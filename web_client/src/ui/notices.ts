@@ -78,9 +78,7 @@ export function notice(banner: Banner): TemplateResult {
 
 /** The live region stands in the page from the start: screen readers announce only what is added to one. */
 export function banners(list: readonly Banner[]): TemplateResult {
-  return html`<div class="banners" role="status" aria-live="polite">
-    ${repeat(list, (banner) => banner.id, notice)}
-  </div>`;
+  return html`<div class="banners" role="status" aria-live="polite">${repeat(list, (one) => one.id, notice)}</div>`;
 }
 
 function toastText(client: HearingClient, toast: Toast): string {
