@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
 
 import rfc8785
 
 from hearing_server.records.checkpoint import Checkpoint, CheckpointProblem, checkpoint_problem
-from hearing_server.records.text_rules import check_body, check_id
+from hearing_server.records.text_rules import UnstorableValueError, check_body, check_id
 from hearing_server.records.utc_text import utc_text
 
 JsonBody = Mapping[str, object]
@@ -73,15 +73,22 @@ def event_hash(seq: int, prev: str, event: NewEvent | LoggedEvent) -> str:
     return hashlib.sha256(rfc8785.dumps(cast(Any, fields))).hexdigest()
 
 
-def seal(prev: str, seq: int, event: NewEvent) -> LoggedEvent:
-    """Give `event` its place: number `seq`, after the event with hash `prev`. Raises UnstorableValueError."""
+def check_event(event: NewEvent) -> None:
+    """Raises UnstorableValueError when `event` cannot be kept faithfully."""
+    if event.at.utcoffset() is None:
+        raise UnstorableValueError(f"{event.at!r} has no time zone; give an aware datetime.")
     check_id(event.actor, where="actor")
     check_id(event.type, where="type")
     check_body(event.body)
+
+
+def seal(prev: str, seq: int, event: NewEvent) -> LoggedEvent:
+    """Give `event` its place: number `seq`, after the event with hash `prev`. Raises UnstorableValueError."""
+    check_event(event)
     return LoggedEvent(
         seq=seq,
         prev=prev,
-        at=event.at,
+        at=event.at.astimezone(UTC),
         actor=event.actor,
         type=event.type,
         body=event.body,

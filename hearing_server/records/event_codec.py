@@ -22,7 +22,18 @@ def encode_event(event: object) -> dict[str, object]:
     """
     if not is_dataclass(event) or isinstance(event, type):
         raise TypeError(f"{event!r} is not an event: events are dataclass instances.")
-    return cast(dict[str, object], msgspec.to_builtins(event, str_keys=True, order="deterministic"))
+    return cast(dict[str, object], _with_lists(msgspec.to_builtins(event, str_keys=True, order="deterministic")))
+
+
+def _with_lists(value: object) -> object:
+    """JSON has no tuples: what is read back must equal what was written."""
+    match value:
+        case dict():
+            return {key: _with_lists(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_with_lists(item) for item in value]
+        case _:
+            return value
 
 
 def decode_event(event_type: str, body: Mapping[str, object], event_types: Mapping[str, type[_E]]) -> _E:

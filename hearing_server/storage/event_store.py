@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hearing_server.domain.ids import HearingId
 from hearing_server.ports import ConcurrentAppendError, LoggedEvent, NewEvent
-from hearing_server.records.event_chain import GENESIS, seal_all
+from hearing_server.records.event_chain import GENESIS, check_event, seal_all
 from hearing_server.records.text_rules import check_id
 from hearing_server.storage.database import Database
 from hearing_server.storage.tables import event, hearing
@@ -29,6 +29,8 @@ class SqlEventStore:
             return ()
         async with self._database.write() as connection:
             check_id(hearing_id, where="hearing_id")
+            for new in events:
+                check_event(new)
             if after_seq == 0:
                 await _begin_log(connection, hearing_id, events[0])
             # PostgreSQL holds the row until the commit; SQLite has locked the whole database already.
