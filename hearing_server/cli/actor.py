@@ -23,6 +23,7 @@ from media.replay.peer import ReplayPeer
 logger = logging.getLogger(__name__)
 
 _GIVE_UP_S: Final = 120.0
+_SHORTEST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _OFFER_WITHIN_S: Final = 5.0
 _REOPEN_PAUSE_S: Final = 1.0
@@ -83,18 +84,21 @@ class Actor:
 
         Raises SeatLostError when the seat is gone, TimeoutError when the service was away for two minutes.
         """
-        pause_s, away_since_s = 0.2, time.monotonic()
+        pause_s, away_since_s = _SHORTEST_PAUSE_S, time.monotonic()
         try:
             while True:
+                began_s = time.monotonic()
                 try:
                     if self._token is None:
                         self._token = await self._enter()
                     await self._sit()
-                    pause_s, away_since_s = 0.2, time.monotonic()
+                    away_since_s = time.monotonic()
                 except (aiohttp.ClientError, OSError) as error:
                     logger.info("the service does not answer: %s", type(error).__name__)
                     if time.monotonic() - away_since_s > _GIVE_UP_S:
                         raise TimeoutError("The service was away for two minutes.") from None
+                if time.monotonic() - began_s > _LONGEST_PAUSE_S:
+                    pause_s = _SHORTEST_PAUSE_S
                 await asyncio.sleep(pause_s)
                 pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
         finally:

@@ -83,6 +83,7 @@ class Link:
         self.loss_in, self.loss_out = Loss(0, 0), Loss(0, 0)
         self.remote_ufrag: str | None = None
         self._on_rtp, self._on_rtcp, self._on_change = on_rtp, on_rtcp, on_change
+        self._is_up = False  # aiortc makes its state a new string at each look: too slow for every packet
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -143,9 +144,13 @@ class Link:
         self.remote_ufrag = ice.usernameFragment
         self.ice._connection.ice_controlling = bool(ice.iceLite)  # RFC 8445, 6.1.1: the offerer controls
         self.dtls._set_role("server" if dtls.role == "client" else "client")
-        self.ice.on("statechange", self._on_change)
-        self.dtls.on("statechange", self._on_change)
+        self.ice.on("statechange", self._transport_changed)
+        self.dtls.on("statechange", self._transport_changed)
         self._task = asyncio.create_task(self._connect(ice, candidates, dtls))
+
+    def _transport_changed(self) -> None:
+        self._is_up = self.state == "connected"
+        self._on_change()
 
     async def _connect(
         self, ice: RTCIceParameters, candidates: Sequence[RTCIceCandidate], dtls: RTCDtlsParameters
@@ -165,7 +170,7 @@ class Link:
         pair = self.ice._connection._nominated.get(1)
         if pair is None or pair.remote_addr != (address[0], address[1]):
             self.dropped["address"] += 1
-        elif self.dtls.state != "connected":
+        elif not self._is_up:
             self.dropped["early"] += 1
         elif not is_rtcp(data):
             self._on_rtp(data)
@@ -187,7 +192,7 @@ class Link:
 
     def send(self, packet: bytes) -> bool:
         """Encrypt and send one RTP or RTCP packet. False: not connected, or the packet is no RTP or too long."""
-        if self.dtls.state != "connected" or self._is_closed:
+        if not self._is_up:
             return False
         session = self.dtls._tx_srtp
         try:
@@ -220,7 +225,7 @@ class Link:
         """Close the sockets. Safe to call twice."""
         if self._is_closed:
             return
-        self._is_closed = True
+        self._is_closed, self._is_up = True, False
         task, self._task = self._task, None
         if task is not None and not task.done():
             task.cancel()

@@ -67,7 +67,11 @@ class OutgoingStream:
         self._first_timestamp = secrets.randbits(32)
         self._began_s = time.monotonic()
         self._ring: list[bytes | None] = [None] * _RING
-        self._mid_is_known = False
+        ids = section.extension_ids
+        self._level_id, self._send_time_id = ids.get(LEVEL_URI), ids.get(SEND_TIME_URI)
+        mid = section.mid.encode()
+        # As browsers do: name the section until the first receiver report.
+        self._mid_element = bytes((ids[MID_URI] << 4 | len(mid) - 1,)) + mid if MID_URI in ids else b""
 
     def timestamp_at(self, at_s: float) -> int:
         """Return the RTP timestamp of the monotonic time `at_s`."""
@@ -84,16 +88,13 @@ class OutgoingStream:
             self.count.bytes += len(packet)
 
     def _header(self, marker: bool, timestamp: int, level: int | None) -> bytes:
-        extensions = b""
-        ids = self.section.extension_ids
-        if not self._mid_is_known and MID_URI in ids:  # as browsers do, until the first receiver report
-            mid = self.section.mid.encode()
-            extensions += bytes((ids[MID_URI] << 4 | len(mid) - 1,)) + mid
-        if level is not None and LEVEL_URI in ids:
-            extensions += bytes((ids[LEVEL_URI] << 4, (level < 60) << 7 | level))
-        elif level is None and SEND_TIME_URI in ids:
-            send_time = int(time.time() * (1 << 18)) & 0xFFFFFF  # 6.18 fixed-point seconds
-            extensions += bytes((ids[SEND_TIME_URI] << 4 | 2,)) + send_time.to_bytes(3, "big")
+        extensions = self._mid_element
+        if level is None:
+            if self._send_time_id is not None:
+                send_time = int(time.time() * (1 << 18)) & 0xFFFFFF  # 6.18 fixed-point seconds
+                extensions += (self._send_time_id << 28 | 2 << 24 | send_time).to_bytes(4, "big")
+        elif self._level_id is not None:
+            extensions += bytes((self._level_id << 4, (level < 60) << 7 | level))
         second = marker << 7 | self.section.payload_type
         if not extensions:
             return _HEADER.pack(0x80, second, self._sequence, timestamp, self.stream.ssrc)
@@ -154,7 +155,7 @@ class OutgoingStream:
             self._take_payload_feedback(packet)
 
     def _take_report(self, report: RtcpReceiverInfo) -> None:
-        self._mid_is_known = True
+        self._mid_element = b""
         self.count.reports += 1
         self.count.reported_loss = report.fraction_lost / 256
         if report.lsr:
