@@ -29,18 +29,33 @@ fetch() { # URL
 
 # Each way puts uv under .tools/ and leaves the rest of the machine alone. `pip --target` also works where the system
 # Python is marked as externally managed (PEP 668).
-install_uv() {
-    say "No uv $UV_OLDEST or newer found: installing uv $UV_VERSION into .tools/"
-    if have python3; then
-        PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --upgrade --target .tools/pip "uv==$UV_VERSION" >&2 &&
-            UV=$PWD/.tools/pip/bin/uv && is_usable_uv "$UV" && return
-        python3 -m venv .tools/venv >&2 && .tools/venv/bin/pip install --quiet "uv==$UV_VERSION" >&2 &&
-            UV=$PWD/.tools/venv/bin/uv && is_usable_uv "$UV" && return
-    fi
+uv_by_pip() {
+    have python3 && PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --upgrade --target .tools/pip "uv==$UV_VERSION" >&2 &&
+        UV=$PWD/.tools/pip/bin/uv && is_usable_uv "$UV"
+}
+
+uv_by_venv() {
+    have python3 && python3 -m venv .tools/venv >&2 && .tools/venv/bin/pip install --quiet "uv==$UV_VERSION" >&2 &&
+        UV=$PWD/.tools/venv/bin/uv && is_usable_uv "$UV"
+}
+
+uv_by_installer() {
     fetch "https://astral.sh/uv/$UV_VERSION/install.sh" >.tools/install-uv.sh &&
         UV_INSTALL_DIR=$PWD/.tools/bin UV_NO_MODIFY_PATH=1 sh .tools/install-uv.sh >&2 &&
-        UV=$PWD/.tools/bin/uv && is_usable_uv "$UV" && return
-    say "Could not install uv: there is neither a Python with pip nor curl, wget or Python with access to the internet."
+        UV=$PWD/.tools/bin/uv && is_usable_uv "$UV"
+}
+
+# Debian keeps pip and venv out of its python3 package.
+uv_by_apt() {
+    have apt-get && [ "$(id -u)" = 0 ] && apt-get update -qq >&2 &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >&2 && uv_by_venv
+}
+
+install_uv() {
+    say "No uv $UV_OLDEST or newer found: installing uv $UV_VERSION into .tools/"
+    mkdir -p .tools
+    uv_by_pip || uv_by_venv || uv_by_installer || uv_by_apt && return
+    say "Could not install uv: it takes Python with pip or venv, or curl, wget or Python with access to the internet."
     say "Install uv $UV_OLDEST or newer by hand (https://docs.astral.sh/uv/) and run this again."
     return 1
 }
@@ -49,7 +64,6 @@ find_uv() {
     for UV in uv "$PWD/.tools/pip/bin/uv" "$PWD/.tools/venv/bin/uv" "$PWD/.tools/bin/uv"; do
         is_usable_uv "$UV" && return
     done
-    mkdir -p .tools
     install_uv
 }
 

@@ -133,9 +133,7 @@ class MediaEngine(Protocol):
     ) -> None:
         """Take the browser's answer. Raises BadSdpError, StaleNegotiationError, PeerNotConnectedError."""
 
-    async def add_candidate(
-        self, room: str, peer: str, connection: ConnectionName, epoch: int, candidate: str
-    ) -> None:
+    async def add_candidate(self, room: str, peer: str, connection: ConnectionName, epoch: int, candidate: str) -> None:
         """Take a trickled candidate. Candidates of an older epoch and `.local` names are ignored."""
 
     async def close_peer(self, room: str, peer: str) -> None:
