@@ -15,7 +15,7 @@ Tick = Callable[[float], float | None]
 """Called with time.monotonic(); returns when it wants to be called next, or None for never again."""
 
 _TOGETHER_S: Final = 0.001
-"""What is due within a millisecond is done at once: hundreds of peers then wake the loop at most 1000 times a second."""
+"""What is due within a millisecond is done at once, so hundreds of peers wake the loop 1000 times a second at most."""
 
 
 class Pacer:

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from hearing_server.cli.actor_director import Director, Step
+from hearing_server.domain import testimony
 from hearing_server.domain.attendance import Presence
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.roles import Role
 from hearing_server.domain.rooms import Location
-from hearing_server.domain.testimony import TestimonyState
 from hearing_server.domain.views import HearingView, SeatView
 
 
@@ -26,7 +26,7 @@ def seat(name: str, role: Role, presence: Presence = Presence.PRESENT) -> SeatVi
         is_muted_by_court=False,
         is_mute_locked=False,
         is_camera_on=True,
-        testimony=TestimonyState.WAITING if role is Role.WITNESS else None,
+        testimony=testimony.TestimonyState.WAITING if role is Role.WITNESS else None,
         admit_at=None,
         receiving=(),
         is_talking_with_clerk=False,
@@ -78,10 +78,10 @@ def test_the_first_witness_is_called_and_released_once() -> None:
     director = Director()
     in_session = view(HearingState.IN_SESSION, *ALL)
     assert run(director, in_session, 0, 30) == [(20, Step("call_witness", PersonId("w1")))]
-    on_stand = replace(FIRST, testimony=TestimonyState.TESTIFYING)
+    on_stand = replace(FIRST, testimony=testimony.TestimonyState.TESTIFYING)
     testifying = view(HearingState.IN_SESSION, PARTY, on_stand, SECOND)
     assert run(director, testifying, 30, 120) == [(90, Step("release_witness", PersonId("w1")))]
-    released = view(HearingState.IN_SESSION, PARTY, replace(FIRST, testimony=TestimonyState.RELEASED), SECOND)
+    released = view(HearingState.IN_SESSION, PARTY, replace(FIRST, testimony=testimony.TestimonyState.RELEASED), SECOND)
     assert run(director, released, 120, 400) == []
 
 
