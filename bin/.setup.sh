@@ -67,8 +67,25 @@ find_uv() {
     install_uv
 }
 
-# sync_environment [uv sync options]: makes .venv match uv.lock. A second run with nothing changed takes under a second.
+# Node, which builds the client, needs libatomic; small Debian and Ubuntu images leave it out.
+ensure_libatomic() {
+    [ "$(uname)" = Linux ] || return 0
+    for library in /lib/*/libatomic.so.1 /usr/lib/*/libatomic.so.1 /usr/lib/libatomic.so.1 /usr/lib64/libatomic.so.1; do
+        [ -e "$library" ] && return
+    done
+    command="apt-get install -y libatomic1"
+    if have apt-get && [ "$(id -u)" = 0 ]; then
+        say "Installing libatomic, which Node needs: $command"
+        apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive $command -qq >&2 && return
+    fi
+    say "libatomic.so.1 was not found. If Node does not start below, install it: sudo $command"
+}
+
+# sync_environment [uv sync options]: makes .venv match uv.lock, and builds the client when its source has changed.
+# With nothing changed it takes under a second.
 sync_environment() {
     find_uv || return
+    ensure_libatomic
+    [ -f hearing_server/static/index.html ] || set -- "$@" --reinstall-package court-hearing
     UV_PROJECT_ENVIRONMENT=.venv "$UV" sync --locked "$@" >&2
 }
