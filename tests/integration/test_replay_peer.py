@@ -17,6 +17,7 @@ from aiortc import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
+from aiortc.rtp import RtcpPsfbPacket, pack_remb_fci
 
 from media.replay.clip import Clip
 from media.replay.encode import encode_audio, encode_video
@@ -146,6 +147,46 @@ async def test_lost_packets_are_sent_again(clip: Clip, stock: Callable[[], RTCPe
         peer.drop_incoming(0)
         assert video.lost_in_transit >= video.recovered > video.lost
         assert peer.dropped("uplink")["loss_out"] > 0
+
+
+async def test_a_cut_line_carries_nothing_until_it_is_mended(
+    clip: Clip, stock: Callable[[], RTCPeerConnection]
+) -> None:
+    server, sender = stock(), stock()
+    receiving(server)
+    sender.addTransceiver(AudioStreamTrack(), "sendonly")
+    async with ReplayPeer(clip, addresses=LOOPBACK) as peer:
+        await offer_to(server, peer, "uplink")
+        await offer_to(sender, peer, "downlink")
+        await peer.connected("uplink", "downlink")
+        await until(lambda: peer.packets_received() > 5 and peer.sent["video"].reports > 0)
+        peer.drop_incoming(1.0)
+        peer.drop_outgoing(1.0)
+        packets, reports = peer.packets_received(), peer.sent["video"].reports
+        await until(lambda: peer.dropped("downlink")["loss_in"] > 50 and peer.dropped("uplink")["loss_out"] > 50)
+        assert (peer.packets_received(), peer.sent["video"].reports) == (packets, reports)
+        peer.drop_incoming(0)
+        peer.drop_outgoing(0)
+        await until(lambda: peer.packets_received() > packets and peer.sent["video"].reports > reports)
+
+
+async def test_padding_probes_and_forged_reports_do_not_disturb_the_receiver(
+    clip: Clip, stock: Callable[[], RTCPeerConnection]
+) -> None:
+    server = stock()
+    tracks = receiving(server)
+    async with ReplayPeer(clip, addresses=LOOPBACK) as peer:
+        peer.pause_audio()
+        peer.pause_video()
+        await offer_to(server, peer, "uplink")
+        await peer.connected("uplink")
+        peer.send_padding(6)
+        absurd = RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=pack_remb_fci(1, [peer.sent_ssrcs["video"]]))
+        assert peer.send_encrypted(bytes(absurd))
+        peer.pause_video(False)
+        async with asyncio.timeout(20):
+            picture = await tracks["video"].recv()
+        assert (picture.width, picture.height) == (320, 180)
 
 
 async def test_a_pli_brings_a_key_frame_soon(clip: Clip, stock: Callable[[], RTCPeerConnection]) -> None:
