@@ -31,8 +31,10 @@ from hearing_server.domain.state import Hearing, Person
 __all__ = [
     "COMMAND_TYPES",
     "EVENT_TYPES",
+    "PERSON_COMMAND_TYPES",
     "SYSTEM",
     "Command",
+    "Decision",
     "Event",
     "Hearing",
     "Person",
@@ -41,6 +43,7 @@ __all__ = [
     "UnexpectedEventError",
     "decide",
     "evolve",
+    "evolve_all",
     "initial",
     "next_deadline",
 ]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Times in whole seconds."""
+    """Names in `_s` are whole seconds."""
 
     call_notice_s: int = 5  # from calling a witness to opening the courtroom for them
     direction_lost_grace_s: int = 3  # how long nobody may direct a hearing in session before it is interrupted

@@ -12,6 +12,7 @@ from hearing_server.domain.lifecycle import Cancel, Close, HearingState, OpenChe
 from hearing_server.domain.permissions import Refusal
 from hearing_server.domain.roles import Role, Side
 from hearing_server.domain.scheduling import PlannedPerson, ScheduleHearing
+from hearing_server.domain.settings import Settings
 from hearing_server.domain.state import Hearing, Person
 from hearing_server.domain.testimony import CallWitness
 
@@ -53,6 +54,7 @@ PEOPLE = (
 )
 EVERYBODY = tuple(person.person_id for person in PEOPLE)
 
+DEFAULTS = Settings()
 PATHS: dict[HearingState, tuple[Command, ...]] = {
     HearingState.SCHEDULED: (),
     HearingState.CHECK_IN: (OpenCheckIn(),),
@@ -74,11 +76,16 @@ PATHS: dict[HearingState, tuple[Command, ...]] = {
 class Stage:
     """One hearing and its clock. Every command is a second after the one before it."""
 
-    def __init__(self, people: Sequence[PlannedPerson] = PEOPLE, present: Sequence[PersonId] = EVERYBODY) -> None:
+    def __init__(
+        self,
+        people: Sequence[PlannedPerson] = PEOPLE,
+        present: Sequence[PersonId] = EVERYBODY,
+        settings: Settings = DEFAULTS,
+    ) -> None:
         self.hearing = initial(HEARING)
         self.at = AT
         self.log: list[tuple[datetime, Event]] = []
-        self.does(ScheduleHearing(hearing_id=HEARING, people=tuple(people)))
+        self.does(ScheduleHearing(hearing_id=HEARING, people=tuple(people), settings=settings))
         for person_id in present:
             self.does(Enter(person_id=person_id))
 

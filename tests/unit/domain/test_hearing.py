@@ -97,11 +97,7 @@ def test_a_hearing_is_scheduled_once() -> None:
 
 
 def test_settings_come_from_the_first_event() -> None:
-    stage = Stage(present=[])
-    stage.hearing, stage.log = initial(HEARING), []
-    stage.does(ScheduleHearing(hearing_id=HEARING, people=PEOPLE, settings=Settings(call_notice_s=30)))
-    for person in PEOPLE:
-        stage.does(COMMAND_TYPES["enter"](person_id=person.person_id))  # type: ignore[call-arg]  # the class of the tag has it
+    stage = Stage(settings=Settings(call_notice_s=30))
     stage.advance_to(HearingState.IN_SESSION)
     stage.does(CallWitness(person_id=WITNESS))
     assert next_deadline(stage.hearing) is not None

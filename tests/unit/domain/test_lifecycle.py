@@ -1,5 +1,7 @@
 """Opening, recess, interruption, resuming, closing."""
 
+from datetime import timedelta
+
 import pytest
 
 from hearing_server.domain.attendance import Enter, Leave, LostCause, MarkLost
@@ -8,30 +10,38 @@ from hearing_server.domain.events import UnexpectedEventError
 from hearing_server.domain.hearing import evolve, next_deadline
 from hearing_server.domain.ids import PersonId
 from hearing_server.domain.lifecycle import (
+    Cancel,
+    CheckInOpened,
     Close,
     HearingClosed,
     HearingInterrupted,
     HearingOpened,
     HearingState,
     InterruptionCause,
+    OpenCheckIn,
     Recess,
     Resume,
     Start,
 )
 from hearing_server.domain.permissions import ReasonCode
+from hearing_server.domain.roles import Role
 from hearing_server.domain.rooms import Location, location
+from hearing_server.domain.settings import Settings
 from hearing_server.domain.testimony import CallWitness, WitnessReleased
 from hearing_server.domain.testimony import TestimonyState as State
 from tests.unit.domain.builders import (
+    AT,
     CLERK,
     DEFENDANT,
     EVERYBODY,
     JUDGE,
     OBSERVER,
     PANEL,
+    PEOPLE,
     PLAINTIFF,
     WITNESS,
     Stage,
+    planned,
 )
 
 
@@ -105,6 +115,47 @@ def test_a_director_who_is_back_in_time_interrupts_nothing() -> None:
     stage.does(Enter(person_id=JUDGE))
     assert next_deadline(stage.hearing) is None
     assert stage.tick(later_s=60) == ()
+
+
+def test_check_in_opens_by_itself_at_the_time_of_the_schedule_and_only_once() -> None:
+    opens_at = AT + timedelta(minutes=30)
+    stage = Stage(settings=Settings(check_in_opens_at=opens_at))
+    assert next_deadline(stage.hearing) == opens_at
+    assert stage.tick(later_s=60) == ()
+    assert stage.tick() == (CheckInOpened(),)
+    assert stage.at == opens_at
+    assert stage.hearing.state is HearingState.CHECK_IN
+    assert next_deadline(stage.hearing) is None
+
+
+@pytest.mark.parametrize("command", [OpenCheckIn(), Cancel()])
+def test_check_in_opens_by_itself_no_more_once_the_hearing_has_moved_on(command: PlainCommand) -> None:
+    stage = Stage(settings=Settings(check_in_opens_at=AT + timedelta(minutes=30)))
+    stage.does(command)
+    assert next_deadline(stage.hearing) is None
+
+
+def test_of_two_directors_the_last_grace_period_counts() -> None:
+    second = PersonId("second-judge")
+    stage = Stage([*PEOPLE, planned(second, Role.PRESIDING_JUDGE)], [*EVERYBODY, second])
+    stage.advance_to(HearingState.IN_SESSION)
+    stage.does(MarkLost(person_id=JUDGE, cause=LostCause.NETWORK))
+    assert next_deadline(stage.hearing) is None
+    stage.tick(later_s=60)
+    stage.does(MarkLost(person_id=second, cause=LostCause.NETWORK))
+    assert next_deadline(stage.hearing) == stage.at + timedelta(seconds=3)
+
+
+def test_an_interruption_and_an_admission_due_together_admit_nobody() -> None:
+    stage = Stage.in_state(HearingState.IN_SESSION)
+    stage.does(CallWitness(person_id=WITNESS))
+    called_at = stage.at
+    stage.tick(later_s=1)
+    stage.does(MarkLost(person_id=JUDGE, cause=LostCause.NETWORK))
+    assert stage.at + timedelta(seconds=3) == called_at + timedelta(seconds=5) == next_deadline(stage.hearing)
+    stage.tick()
+    assert stage.hearing.state is HearingState.INTERRUPTED
+    assert stage.person(WITNESS).testimony is State.WAITING
 
 
 def test_a_restart_of_the_server_gives_longer_to_come_back() -> None:
