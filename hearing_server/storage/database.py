@@ -16,7 +16,6 @@ from hearing_server.storage.data_folder import database_url
 from hearing_server.storage.failures import as_storage_error
 from hearing_server.storage.schema_migration import check_schema, upgrade_schema
 
-_BUSY_TIMEOUT_MS = 5000
 _READERS = 4
 
 
@@ -27,17 +26,23 @@ class Database:
     transaction fails half-way because another one got in between.
     """
 
-    def __init__(self, data_dir: Path, *, url: str | None = None, read_only: bool = False) -> None:
-        """`url`: postgresql+asyncpg://... or sqlite+aiosqlite:///FILE; default: hearing.db in `data_dir`.
+    def __init__(
+        self, data_dir: Path, *, url: str | None = None, read_only: bool = False, busy_timeout_ms: int = 5000
+    ) -> None:
+        """Nothing is opened yet.
 
-        Nothing is opened yet. With `read_only` nothing is ever written, and no file is made.
+        Args:
+            url: postgresql+asyncpg://... or sqlite+aiosqlite:///FILE; default: hearing.db in `data_dir`.
+            read_only: Nothing is ever written.
+            busy_timeout_ms: How long to wait while another process writes (SQLite).
         """
         self.url = database_url(data_dir, url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._read_only = read_only
+        self._busy_timeout_ms = busy_timeout_ms
         if self.is_sqlite:
-            self._readers = _sqlite_reader(self.url)
-            self._writer = _sqlite_writer(self.url)
+            self._readers = _sqlite_reader(self.url, busy_timeout_ms)
+            self._writer = _sqlite_writer(self.url, busy_timeout_ms)
         else:
             self._readers = self._writer = create_async_engine(self.url, pool_pre_ping=True)
         self._one_writer: AbstractAsyncContextManager[None] = asyncio.Lock() if self.is_sqlite else nullcontext()
@@ -48,7 +53,9 @@ class Database:
             if self.is_sqlite:
                 _sqlite_path(self.url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # An engine of its own: batch ALTER on SQLite works only while foreign keys are not enforced.
-            engine = _sqlite_writer(self.url, foreign_keys=False) if self.is_sqlite else self._writer
+            engine = (
+                _sqlite_writer(self.url, self._busy_timeout_ms, foreign_keys=False) if self.is_sqlite else self._writer
+            )
             try:
                 async with engine.begin() as connection:
                     await connection.run_sync(upgrade_schema)
@@ -98,20 +105,20 @@ def _sqlite_path(url: URL) -> Path:
     return Path(url.database or "")
 
 
-def _sqlite_writer(url: URL, *, foreign_keys: bool = True) -> AsyncEngine:
+def _sqlite_writer(url: URL, busy_timeout_ms: int, *, foreign_keys: bool = True) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=1, max_overflow=0)
     pragmas = (
         "journal_mode=WAL",
         "synchronous=FULL",  # NORMAL may lose the last commits when the power goes
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
         "secure_delete=ON",  # a destroyed key is overwritten, not only unlinked
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        f"busy_timeout={busy_timeout_ms}",
     )
     _prepare_sqlite(engine, pragmas, begin="BEGIN IMMEDIATE")
     return engine
 
 
-def _sqlite_reader(url: URL) -> AsyncEngine:
+def _sqlite_reader(url: URL, busy_timeout_ms: int) -> AsyncEngine:
     path = _sqlite_path(url).absolute()
     # In write-ahead mode a reader needs the -shm file; on a medium that cannot be written there is no writer either.
     query = {"mode": "ro", "uri": "true"}
@@ -120,7 +127,7 @@ def _sqlite_reader(url: URL) -> AsyncEngine:
     engine = create_async_engine(
         url.set(database=f"file:{quote(str(path))}", query=query), pool_size=_READERS, max_overflow=0
     )
-    _prepare_sqlite(engine, (f"busy_timeout={_BUSY_TIMEOUT_MS}", "query_only=ON"), begin="BEGIN")
+    _prepare_sqlite(engine, (f"busy_timeout={busy_timeout_ms}", "query_only=ON"), begin="BEGIN")
     return engine
 
 
