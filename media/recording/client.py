@@ -20,6 +20,7 @@ from media.plan import Kind
 from media.recording import control
 from media.recording.entries import ADVICE, GapCause, ProblemCode, RecorderEvent, RecorderProblem, SegmentClosed
 from media.recording.seat_recorder import SegmentLength
+from media.taps.framing import framed, read_message
 from media.taps.input_socket import Address
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ class RecorderError(Exception):
     def __init__(self, code: str, advice: str) -> None:
         super().__init__(advice)
         self.code = code
+
+
+_LOST: Final = (EOFError, OSError, TimeoutError, msgspec.DecodeError, RecorderError)
+"""How it shows that the process at the other end is gone, hangs or is not a recorder."""
 
 
 class Recorder(Protocol):
@@ -123,6 +128,7 @@ class RecorderProcess:
         self._is_ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.process_id: int | None = None
+        self._process_file: int | None = None  # a pidfd: a number may be another process by now
         self.restarts = 0
 
     async def __aenter__(self) -> "RecorderProcess":
@@ -152,6 +158,7 @@ class RecorderProcess:
                 await asyncio.wait_for(self._process.wait(), 10.0)
             except TimeoutError:
                 self._kill()
+        self._forget_process()
         if not task.cancelled():
             task.result()
 
@@ -224,7 +231,7 @@ class RecorderProcess:
         number = self._requests
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(control.framed(msgspec.structs.replace(request, request=number)))
+            self._writer.write(framed(msgspec.structs.replace(request, request=number)))
             return await asyncio.wait_for(reply, REQUEST_TIMEOUT_S)
         except TimeoutError:
             raise _down() from None
@@ -259,12 +266,14 @@ class RecorderProcess:
         restoring = asyncio.create_task(self._restore(lost_at), name="recorder restore")
         try:
             await asyncio.wait([reading])
-            with suppress(EOFError, OSError, TimeoutError, msgspec.DecodeError):
-                reading.result()
         finally:
             reading.cancel()
             restoring.cancel()
             await asyncio.wait([reading, restoring])
+            for task in (reading, restoring):
+                error = None if task.cancelled() else task.exception()
+                if error is not None and not isinstance(error, _LOST):
+                    logger.error("%s failed", task.get_name(), exc_info=error)
 
     async def _restore(self, lost_at: datetime | None) -> None:
         """Say again what the recorder has to do. What it cannot do now is tried every second."""
@@ -312,11 +321,13 @@ class RecorderProcess:
         peer: socket.socket = self._writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         self.process_id = int(struct.unpack("3i", credentials)[0])
+        self._forget_process()
+        self._process_file = os.pidfd_open(self.process_id)
         return reader
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:
-            message = await asyncio.wait_for(control.read_message(reader, control.ANSWERS), SILENT_AFTER_S)
+            message = await asyncio.wait_for(read_message(reader, control.ANSWERS), SILENT_AFTER_S)
             match message:
                 case control.Heartbeat():
                     pass
@@ -354,12 +365,17 @@ class RecorderProcess:
 
     def _kill(self) -> None:
         """End a recorder that is gone or hangs. What it wrote stays."""
-        process_id, self.process_id = self.process_id, None
+        if self._process_file is not None:
+            with suppress(OSError):  # it is gone, or belongs to somebody else
+                signal.pidfd_send_signal(self._process_file, signal.SIGKILL)
+        self._forget_process()
         if self._process is not None and self._process.returncode is None:
-            process_id = self._process.pid
-        if process_id is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(process_id, signal.SIGKILL)
+            self._process.kill()
+
+    def _forget_process(self) -> None:
+        file, self._process_file = self._process_file, None
+        if file is not None:
+            os.close(file)
 
 
 def _down() -> RecorderError:

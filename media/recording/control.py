@@ -1,6 +1,5 @@
 """What a recorder process and its owner say to each other: length-prefixed msgpack on a Unix stream socket."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +10,6 @@ import msgspec
 from media.plan import Kind
 from media.recording.entries import GapCause, RecorderEvent, SegmentClosed
 from media.taps.input_socket import Address
-
-LENGTH_BYTES: Final = 4
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 CONTROL_LEASE_S: Final = 10.0
 """So long a recorder goes on without an owner; then it ends all files and leaves."""
@@ -92,27 +88,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
 Reply = Done | Refused
 FromRecorder = Done | Refused | Heartbeat | RecorderEvent
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
 REQUESTS: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(Request)
 ANSWERS: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(FromRecorder)
-
-
-def framed(message: msgspec.Struct) -> bytes:
-    """Return `message` as it goes over the wire."""
-    body = _ENCODER.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
-
-
-async def read_message(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    """Return the next message.
-
-    Raises EOFError at the end of the stream (also in the middle of a message), msgspec.DecodeError for anything else
-    that is not a message.
-    """
-    size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
-    if size > MAX_MESSAGE_BYTES:
-        raise msgspec.DecodeError(f"A message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}.")
-    return decoder.decode(await reader.readexactly(size))
 
 
 def is_seat_name(seat: str) -> bool:

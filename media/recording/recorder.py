@@ -31,6 +31,7 @@ from media.recording.entries import (
     utc,
 )
 from media.recording.seat_recorder import SeatRecorder, SegmentLength
+from media.taps.framing import framed, read_message
 from media.taps.input_socket import Address, TapInput
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class RecorderService:
         self._owner: asyncio.StreamWriter | None = None
         self._owner_lost_s = self._clock.now_s()
         self._tasks: list[asyncio.Task[None]] = []
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: asyncio.Server | None = None
         self.finished = asyncio.Event()
@@ -132,6 +134,8 @@ class RecorderService:
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(self._owner.drain(), 1.0)
             self._owner.close()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=1.0)  # each sees the end of its connection
         self._journal.close()
         self.finished.set()
 
@@ -139,13 +143,17 @@ class RecorderService:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one owner; a new one takes over from the one before."""
+        serving = asyncio.current_task()
+        if serving is not None:
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
         if self._owner is not None:
             self._owner.close()
         self._owner = writer
         self._flush()
         try:
             while True:
-                request: Request = await control.read_message(reader, control.REQUESTS)
+                request: Request = await read_message(reader, control.REQUESTS)
                 self._send(self._handle(request))
                 if isinstance(request, control.CloseRecorder):
                     await writer.drain()
@@ -204,7 +212,7 @@ class RecorderService:
         while self._unsent and self._owner is not None and not self._owner.is_closing():
             if self._owner.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
                 return  # an owner that does not read; it may come back for the rest
-            self._owner.write(control.framed(self._unsent.popleft()))
+            self._owner.write(framed(self._unsent.popleft()))
 
     # Seats
 

@@ -192,9 +192,9 @@ class SeatRecorder:
         if source is None or not source.is_expected or self._closed_by is not None:
             return
         for datagram in datagrams:
-            refused = source.intake.refused
+            accepted = source.intake.accepted
             arrivals = source.intake.push(datagram, at_s)
-            if source.intake.refused == refused:
+            if source.intake.accepted > accepted:
                 self._heard(kind, source, at_s)
             self._take(kind, source, arrivals, at_s)
 

@@ -41,10 +41,11 @@ class StreamIntake:
         self.clock: StreamClock | None = None
         self.ssrc: int | None = None
         self.refused = 0
+        self.accepted = 0  # RTP packets; reports alone do not mean that something is sent
         self._codecs = {pt: codec for pt, codec in payload_codecs.items() if codec in _KIND_CODECS[kind]}
         self._wait_s = wait_s
         self._depacketiser: Depacketiser | None = None
-        self._candidate_ssrc: int | None = None
+        self._stray: RtpPacket | None = None
 
     @property
     def codec(self) -> Codec | None:
@@ -57,7 +58,7 @@ class StreamIntake:
 
     def forget(self) -> None:
         """Begin anew with the next packet, as after a pause."""
-        self.clock = self.ssrc = self._depacketiser = self._candidate_ssrc = None
+        self.clock = self.ssrc = self._depacketiser = self._stray = None
 
     def push(self, datagram: bytes, at_s: float) -> list[Arrival]:
         """Take a datagram that arrived at `at_s`."""
@@ -69,11 +70,19 @@ class StreamIntake:
         if packet is None or codec is None:
             self.refused += 1
             return []
+        self.accepted += 1
         out: list[Arrival] = []
+        first = packet
         if self._depacketiser is None or packet.ssrc != self.ssrc or codec is not self._depacketiser.codec:
-            if not self._may_begin(packet):
-                return []
+            if self._depacketiser is not None and packet.ssrc != self.ssrc:
+                # One stray packet does not end a stream that works; a second one of the same SSRC does.
+                stray, self._stray = self._stray, packet
+                if stray is None or stray.ssrc != packet.ssrc:
+                    return []
+                first = stray
             out.append(self._begin(packet.ssrc, codec))
+        if self._depacketiser is not None and first is not packet:
+            self._timed(out, self._depacketiser.push(first, at_s), at_s)
         return self._timed(out, self._depacketiser.push(packet, at_s) if self._depacketiser else [], at_s)
 
     def poll(self, at_s: float) -> list[Arrival]:
@@ -87,17 +96,8 @@ class StreamIntake:
             raise ValueError("No stream has begun; push a packet first.")
         return self.clock.wall_s(ticks)
 
-    def _may_begin(self, packet: RtpPacket) -> bool:
-        """One stray packet does not end a stream that works: a second one of the same SSRC does."""
-        if self._depacketiser is None or packet.ssrc in (self.ssrc, self._candidate_ssrc):
-            self._candidate_ssrc = None
-            return True
-        self._candidate_ssrc = packet.ssrc
-        self.refused += 1
-        return False
-
     def _begin(self, ssrc: int, codec: Codec) -> NewStream:
-        self.ssrc = ssrc
+        self.ssrc, self._stray = ssrc, None
         self._depacketiser = Depacketiser(codec, self._wait_s)
         self.clock = StreamClock(CLOCK_HZ[codec])
         return NewStream(ssrc, codec)

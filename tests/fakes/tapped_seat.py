@@ -144,19 +144,19 @@ class TappedSeat:
     def __post_init__(self) -> None:
         self.audio_stream = RtpStream(OPUS_PT, 48_000, self.seed * 2, self.clock_error_s)
         self.video_stream = RtpStream(self.video_pt, 90_000, self.seed * 2 + 1, self.clock_error_s)
-        self._audio_sent = self._video_sent = self._reports_sent = 0
+        self.audio_sent = self.video_sent = self._reports_sent = 0
 
     def due(self, until_s: float) -> tuple[list[bytes], list[bytes]]:
         """Return the audio and the video datagrams captured or sent before `until_s` and not returned yet. Loops."""
         audio: list[bytes] = []
         video: list[bytes] = []
-        while self.audio and (at_s := self.starts_s + self._audio_sent * AUDIO_FRAME_S) < until_s:
-            audio += self.audio_stream.packets([self.audio[self._audio_sent % len(self.audio)]], at_s)
-            self._audio_sent += 1
-        while self.video and (at_s := self.starts_s + self._video_sent / FPS) < until_s:
-            payloads, _ = self.video[self._video_sent % len(self.video)]
+        while self.audio and (at_s := self.starts_s + self.audio_sent * AUDIO_FRAME_S) < until_s:
+            audio += self.audio_stream.packets([self.audio[self.audio_sent % len(self.audio)]], at_s)
+            self.audio_sent += 1
+        while self.video and (at_s := self.starts_s + self.video_sent / FPS) < until_s:
+            payloads, _ = self.video[self.video_sent % len(self.video)]
             video += self.video_stream.packets(payloads, at_s)
-            self._video_sent += 1
+            self.video_sent += 1
         while (at_s := self.starts_s + self.reports_from_s + self._reports_sent) < until_s:
             audio.append(self.audio_stream.report(at_s))
             video.append(self.video_stream.report(at_s))
