@@ -23,7 +23,7 @@ async def test_the_migrations_make_the_tables(sql_stores: Stores) -> None:
     try:
         [difference] = await sql_stores.database.schema_differences()
     finally:
-        refusal._columns.remove(column)  # type: ignore[attr-defined]  # SQLAlchemy has no public way back
+        refusal._columns.remove(column)  # SQLAlchemy has no public way back
     assert difference[0] == "add_column"
     assert await sql_stores.database.schema_differences() == []
 

@@ -8,9 +8,13 @@ from enum import StrEnum
 from typing import ClassVar, NewType
 
 import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
+from hearing_server.domain.hearing import EVENT_TYPES
+from hearing_server.records.event_chain import GENESIS, NewEvent, seal
 from hearing_server.records.event_codec import UndecodableEventError, decode_event, encode_event
-from hearing_server.records.text_rules import check_body
+from hearing_server.records.text_rules import UnstorableValueError, check_body
 
 Who = NewType("Who", str)
 
@@ -86,3 +90,16 @@ def test_what_cannot_be_read_says_so(event_type: str, change: dict[str, object])
 def test_only_dataclass_instances_are_events(thing: object) -> None:
     with pytest.raises(TypeError):
         encode_event(thing)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_event_of_a_hearing_can_be_logged_and_read_again(event_type: str, data: st.DataObject) -> None:
+    event_class = EVENT_TYPES[event_type]
+    event = data.draw(st.from_type(event_class))
+    try:
+        logged = seal(GENESIS, 1, NewEvent(at=EVENT.at, actor="p", type=event.type, body=encode_event(event)))
+    except UnstorableValueError:
+        reject()
+    assert decode_event(event_type, json.loads(json.dumps(logged.body)), EVENT_TYPES) == event
