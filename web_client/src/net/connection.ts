@@ -146,7 +146,7 @@ export class Connection {
   #refused(notice: Refused): void {
     if (notice.id === this.#authenticateId && this.#phase !== "open") {
       if (TRY_AGAIN.has(notice.code)) this.#lose();
-      else this.#end("session_unknown");
+      else this.#end(notice.code === "wrong_state" ? "hearing_over" : "session_unknown");
     } else if (notice.id !== null) {
       this.#settle(notice.id)?.reject(new CommandRefusedError(notice.code, notice.parameters));
     }

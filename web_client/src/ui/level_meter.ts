@@ -1,26 +1,12 @@
 /** Shows how loud the microphone hears, with what to do about it in words. */
 import { html, type TemplateResult } from "lit";
 import { t } from "../core/language.ts";
+import { BARS, barsOf, loudness } from "../core/loudness.ts";
 import { LightElement } from "./light_element.ts";
 
-const BARS = 20;
 const READ_MS = 100;
 /** The bar falls this much a reading, so that a word can be seen. */
 const FALL = 1;
-
-/** Root mean square of samples (-1..1) as bars 0-20 over the range -60 to 0 dBFS. */
-export function barsOf(rms: number): number {
-  if (rms <= 0.001) return 0;
-  return Math.min(BARS, Math.max(0, Math.round(((20 * Math.log10(rms) + 60) / 60) * BARS)));
-}
-
-export type Loudness = "silent" | "quiet" | "right" | "loud";
-
-export function loudness(bars: number): Loudness {
-  if (bars === 0) return "silent";
-  if (bars < 6) return "quiet";
-  return bars > 17 ? "loud" : "right";
-}
 
 export class LevelMeter extends LightElement {
   static override properties = { track: { attribute: false }, bars: { state: true } };

@@ -4,7 +4,7 @@ import { classMap } from "lit/directives/class-map.js";
 import type { HearingClient } from "../core/hearing_client.ts";
 import { t } from "../core/language.ts";
 import { seatRoleText } from "../core/seat_names.ts";
-import type { SeatView } from "../net/messages.gen.ts";
+import type { HearingState, SeatView } from "../net/messages.gen.ts";
 import { icon, silhouette, type IconName } from "./icons.ts";
 
 /** `desk`: the plate stands below the picture. `self`: small, without a plate. */
@@ -22,14 +22,16 @@ function pictureOf(client: HearingClient, seat: SeatView): MediaStream | null {
 }
 
 /** What a person should know about this seat beyond the picture; the gravest thing only. */
-function markOf(seat: SeatView, isSelf: boolean, hasPicture: boolean): Mark | null {
+function markOf(seat: SeatView, state: HearingState | undefined, isSelf: boolean, hasPicture: boolean): Mark | null {
   if (seat.presence === "lost") return { icon: "broken", text: t("seat.fault"), isWarning: true };
   if (seat.presence === "left") return { icon: "leave", text: t("seat.left"), isWarning: false };
   if (seat.presence === "absent") return { icon: "absent", text: t("seat.absent"), isWarning: false };
   if (seat.is_talking_with_clerk) return { icon: "chat", text: t("seat.talking"), isWarning: false };
   if (!seat.is_camera_on) return { icon: "cam-off", text: t("seat.camera_off"), isWarning: false };
   if (isSelf) return hasPicture ? null : { icon: "cam-off", text: t("seat.no_camera"), isWarning: false };
-  if (seat.location === "waiting_room" || seat.location === "witness_room") {
+  // In a recess everybody waits; saying it of each would say nothing.
+  const isSitting = state === "check_in" || state === "in_session";
+  if (isSitting && (seat.location === "waiting_room" || seat.location === "witness_room")) {
     return { icon: "clock", text: t("seat.waiting"), isWarning: false };
   }
   return null;
@@ -54,7 +56,7 @@ export function seatTile(client: HearingClient, seat: SeatView, kind: TileKind):
   const isSelf = seat.seat_id === client.view?.me.seat_id;
   const isSpeaking = client.media.speaking.has(seat.seat_id) && !seat.is_muted;
   const stream = pictureOf(client, seat);
-  const mark = markOf(seat, isSelf, stream !== null);
+  const mark = markOf(seat, client.view?.state, isSelf, stream !== null);
   const classes = {
     [`tile--${kind}`]: kind !== "plain",
     "tile--speaking": isSpeaking,
