@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 START_S = 60.0
+HEARING = [sys.executable, "-m", "hearing_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class DemoServer:
 
     def start(self) -> None:
         """Start the service and wait for its line of links."""
-        command = [sys.executable, "-m", "hearing_server", "demo", "--json", "--verbose"]
+        command = [*HEARING, "demo", "--json", "--verbose"]
         command += ["--port", str(self._port), "--data", str(self.data_dir)]
         with self._output.open("wb") as output, self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=log)
@@ -107,7 +108,7 @@ class DemoServer:
 
     def verify_log(self) -> dict[str, Any]:
         """What `hearing log verify` says of the hearing."""
-        command = [sys.executable, "-m", "hearing_server", "log", "verify", self.hearing_id, "--json"]
+        command = [*HEARING, "log", "verify", self.hearing_id, "--json"]
         environment = {**os.environ, "HEARING_DATA_DIR": str(self.data_dir)}
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False, timeout=60

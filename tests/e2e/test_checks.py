@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.e2e.accessibility import tab_to, violations
 from tests.e2e.media_checks import (
     NeverHappenedError,
     flowing,
@@ -97,3 +98,19 @@ def test_packets_of_a_closed_connection_still_count(toy_page: Callable[[], Page]
     before = rtp_received(page)
     page.evaluate("hangUp()")
     assert rtp_received(page) >= before > 0
+
+
+def test_a_page_that_breaks_an_accessibility_rule_is_noticed(new_page: Callable[[], Page]) -> None:
+    page = new_page()
+    page.set_content("<button></button><img src='data:,'>")
+    found = " ".join(violations(page))
+    assert "button-name" in found
+    assert "image-alt" in found
+
+
+def test_a_button_that_the_keyboard_cannot_reach_is_noticed(new_page: Callable[[], Page]) -> None:
+    page = new_page()
+    page.set_content("<button data-testid='near'>.</button><i data-testid='far'>.</i>")
+    tab_to(page, "near")
+    with pytest.raises(AssertionError, match="cannot be reached"):
+        tab_to(page, "far")
