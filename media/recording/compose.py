@@ -19,7 +19,6 @@ from av.container import OutputContainer
 from media.plan import Kind
 from media.recording import recovery, sidecar
 from media.recording.entries import SegmentClosed
-from media.taps.wire import Codec
 
 _MILLISECOND: Final = Fraction(1, 1000)
 
@@ -102,9 +101,8 @@ def _write(seat_directory: Path, segments: list[SegmentClosed], starts_at: datet
             _check(seat_directory / segment.file, segment)
             tracks.declare(seat_directory / segment.file)
         for segment in segments:
-            tracks.begin_segment()
-            for kind, packet, at_ms in _packets(seat_directory / segment.file, segment, starts_at):
-                tracks.write(kind, packet, at_ms)
+            for packet, at_ms in _packets(seat_directory / segment.file, segment, starts_at):
+                tracks.write(packet, at_ms)
 
 
 def _check(path: Path, segment: SegmentClosed) -> None:
@@ -113,7 +111,7 @@ def _check(path: Path, segment: SegmentClosed) -> None:
             raise SegmentChangedError(f"{segment.seat}/{segment.file} is not what was recorded; take it from a copy.")
 
 
-def _packets(path: Path, segment: SegmentClosed, starts_at: datetime) -> Iterator[tuple[Kind, av.Packet, int]]:
+def _packets(path: Path, segment: SegmentClosed, starts_at: datetime) -> Iterator[tuple[Any, int]]:
     """Yield all packets of a segment with their time in the result, in the order of the file."""
     offset_ms = (segment.opened_at - starts_at).total_seconds() * 1000
     with av.open(str(path)) as source:
@@ -124,7 +122,7 @@ def _packets(path: Path, segment: SegmentClosed, starts_at: datetime) -> Iterato
                 kind = Kind(packet.stream.type)
                 span = segment.streams.get(kind)
                 at_ms = float(packet.pts * packet.time_base) * 1000 + offset_ms + (span.shift_ms if span else 0.0)
-                yield kind, packet, round(at_ms)
+                yield packet, round(at_ms)
         except av.FFmpegError:
             return  # the torn end of an interrupted segment
 
@@ -140,20 +138,16 @@ class _Tracks:
     def declare(self, path: Path) -> None:
         """Add the tracks that the segment at `path` needs."""
         with av.open(str(path)) as source:
-            for stream in source.streams:
+            streams: list[Any] = list(source.streams)
+            for stream in streams:
                 name = stream.codec_context.name
                 if name not in self._streams:
-                    made: Any = self._output.add_stream_from_template(stream, opaque=True)  # type: ignore[type-var]
+                    made: Any = self._output.add_stream_from_template(stream, opaque=True)
                     made.time_base = _MILLISECOND
                     self._streams[name] = made
 
-    def begin_segment(self) -> None:
-        """Packets before this are complete."""
-
-    def write(self, kind: Kind, packet: av.Packet, at_ms: int) -> None:
+    def write(self, packet: Any, at_ms: int) -> None:
         name = packet.stream.codec_context.name
-        if kind is Kind.AUDIO and name not in self._streams:
-            name = Codec.OPUS.value
         at_ms = max(at_ms, self._last_ms.get(name, -1) + 1, 0)
         self._last_ms[name] = at_ms
         packet.stream = self._streams[name]

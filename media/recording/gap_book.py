@@ -13,8 +13,7 @@ REPORTED_LOSS_S: Final = 0.5
 LOSS_ENDS_AFTER_S: Final = 1.0
 """Sound that loses packets again within this time is one gap, so that a bad line does not write a line a packet."""
 
-Record = Callable[[GapOpened | GapClosed, bool], None]
-"""Called with an entry and whether it is also to be reported."""
+Take = Callable[[GapOpened | GapClosed], None]
 
 
 @dataclass(slots=True)
@@ -26,11 +25,15 @@ class _OpenGap:
 
 
 class GapBook:
-    """Opens and closes gaps and numbers them from `next_gap`. Time is given, in Unix seconds of the room's clock."""
+    """Opens and closes gaps and numbers them from `next_gap`. Time is given, in Unix seconds of the room's clock.
 
-    def __init__(self, seat: str, record: Record, next_gap: int = 1) -> None:
+    Every gap is written; one that matters to people is reported, too.
+    """
+
+    def __init__(self, seat: str, *, write: Take, report: Take, next_gap: int = 1) -> None:
         self._seat = seat
-        self._record = record
+        self._write = write
+        self._report = report
         self._next = next_gap
         self._open: dict[Kind, _OpenGap] = {}
 
@@ -47,7 +50,9 @@ class GapBook:
         opened = GapOpened(seat=self._seat, gap=self._next, kind=kind, cause=cause, at=utc(at_s), reason=reason)
         self._next += 1
         self._open[kind] = _OpenGap(opened, at_s)
-        self._record(opened, cause is not GapCause.LOSS)
+        self._write(opened)
+        if cause is not GapCause.LOSS:
+            self._report(opened)
 
     def lose(self, kind: Kind, packets: int | None, at_s: float) -> None:
         """Packets never came: begin a gap at `at_s`, or count them into the one that is open."""
@@ -78,9 +83,6 @@ class GapBook:
             return
         opened = gap.opened
         end_s = max(gap.opened_s, min(at_s, gap.recovered_s) if gap.recovered_s is not None else at_s)
-        is_reported = opened.cause is not GapCause.LOSS or end_s - gap.opened_s >= REPORTED_LOSS_S
-        if is_reported and opened.cause is GapCause.LOSS:
-            self._record(opened, True)
         closed = GapClosed(
             seat=self._seat,
             gap=opened.gap,
@@ -90,16 +92,20 @@ class GapBook:
             at=utc(end_s),
             packets=gap.packets,
         )
-        self._record(closed, is_reported)
+        self._write(closed)
+        if opened.cause is not GapCause.LOSS:
+            self._report(closed)
+        elif end_s - gap.opened_s >= REPORTED_LOSS_S:
+            self._report(opened)
+            self._report(closed)
 
     def note(self, kind: Kind, cause: GapCause, from_s: float, to_s: float) -> None:
         """Write down a gap that is already over."""
         opened = GapOpened(seat=self._seat, gap=self._next, kind=kind, cause=cause, at=utc(from_s))
         self._next += 1
-        self._record(opened, True)
-        self._record(
-            GapClosed(
-                seat=self._seat, gap=opened.gap, kind=kind, cause=cause, opened_at=opened.at, at=utc(max(from_s, to_s))
-            ),
-            True,
+        closed = GapClosed(
+            seat=self._seat, gap=opened.gap, kind=kind, cause=cause, opened_at=opened.at, at=utc(max(from_s, to_s))
         )
+        for entry in (opened, closed):
+            self._write(entry)
+            self._report(entry)

@@ -97,7 +97,7 @@ class SeatRecorder:
         self._length = length or SegmentLength()
         self._payload_codecs = payload_codecs
         self._sidecar = Sidecar(directory / FILE_NAME)
-        self._gaps = GapBook(seat, self._record, next_gap)
+        self._gaps = GapBook(seat, write=self._sidecar.append, report=report, next_gap=next_gap)
         self._sources: dict[Kind, _Source] = {}
         self._segment: Segment | None = None
         self._opened_s = self._written_s = 0.0

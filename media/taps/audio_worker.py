@@ -98,6 +98,7 @@ class AudioWork:
         if self._next_ticks is None:
             return
         if is_filled is not self._is_filled:
+            self._drain_resampler()  # its last millisecond belongs to what came before
             self._end_chunk()
             self._is_filled = is_filled
         if not self._samples:
@@ -119,6 +120,13 @@ class AudioWork:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(whole), format="s16", layout="mono")
         frame.sample_rate = TICKS_HZ
         return b"".join(out.to_ndarray().tobytes() for out in self._resampler.resample(frame))
+
+    def _drain_resampler(self) -> None:
+        tail = b"".join(out.to_ndarray().tobytes() for out in self._resampler.resample(None))
+        if not self._samples and self._next_ticks is not None:
+            self._chunk_ticks = self._next_ticks - len(tail) // 2 * (TICKS_HZ // PCM_HZ)
+        self._samples += tail
+        self._resampler = _new_resampler()
 
     def _end_chunk(self) -> None:
         if self._samples and self.intake.clock is not None:
