@@ -145,7 +145,6 @@ def our_relay(config: Config) -> MediaEngine:
         addresses=media_addresses(config),
         advertise=config.media_advertise,
         port_range=config.media_ports,
-        socket_dir=config.data_dir / "media",
     )
 
 

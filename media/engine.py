@@ -96,6 +96,9 @@ class StreamStats:
     packets: int
     bytes: int
     last_packet_age_s: float | None  # None: no packet yet
+    loss_ratio: float | None = None  # 0-1, over the last report; of what this side received or the other side reports
+    rtt_ms: float | None = None
+    jitter_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,242 @@
+"""The relay as the service sees it: one process a courtroom, watched, and started anew by the next `open_room`."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from pathlib import Path
+
+from media.engine import (
+    BadSdpError,
+    ConnectionName,
+    EngineDownError,
+    EngineEvent,
+    MediaError,
+    PeerNotConnectedError,
+    RoomLost,
+    RoomNotOpenError,
+    RoomStats,
+    StaleNegotiationError,
+)
+from media.ice import AddressSettings
+from media.plan import Plan
+from media.sfu import control
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 20.0
+CALL_TIMEOUT_S = 10.0
+MAX_EVENTS = 10_000
+
+_ERRORS: dict[str, type[MediaError]] = {
+    error.code: error
+    for error in (BadSdpError, EngineDownError, PeerNotConnectedError, RoomNotOpenError, StaleNegotiationError)
+}
+
+
+class RelayProcess:
+    """One relay process and the control connection to it. `on_end(cause)` is called once, when it is gone."""
+
+    def __init__(self, on_event: Callable[[EngineEvent], None], on_end: Callable[[str], None]) -> None:
+        self._on_event, self._on_end = on_event, on_end
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[control.Reply]] = {}
+        self._is_closing = False
+
+    async def start(self, executable: str, settings: AddressSettings, socket: Path) -> None:
+        """Raises EngineDownError when the process does not come up."""
+        options = [f"--address={address}" for address in settings.addresses]
+        if settings.advertise is not None:
+            options.append(f"--advertise={settings.advertise}")
+        if settings.port_range is not None:
+            options += ["--ports", *map(str, settings.port_range)]
+        self.process = await asyncio.create_subprocess_exec(
+            executable, "-m", "media.sfu.worker", f"--socket={socket}", *options, stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                assert self.process.stdout is not None, "asked for above"
+                if not await self.process.stdout.readline():
+                    raise EngineDownError("the relay process ended while starting")
+                self._reader, self._writer = await asyncio.open_unix_connection(socket)
+        except (TimeoutError, OSError, EngineDownError) as error:
+            await self._kill()
+            raise EngineDownError(f"the relay process did not start: {error}") from error
+        self._task = asyncio.create_task(self._read(), name=f"relay {self.process.pid}")
+
+    async def call(self, request: control.Request) -> control.Reply:
+        """Raises MediaError."""
+        if self._is_closing or self._task.done():
+            raise EngineDownError("the relay process is gone")
+        number = next(self._numbers)
+        waiting: asyncio.Future[control.Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        try:
+            self._writer.write(control.frame(control.Call(number, request)))
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                reply = await waiting
+        except TimeoutError:
+            # It hangs: end it, so that the room is opened elsewhere.
+            logger.error("relay process %d does not answer", self.process.pid)
+            await self._kill()
+            raise EngineDownError("the relay process does not answer") from None
+        finally:
+            self._waiting.pop(number, None)
+        if reply.error is not None:
+            raise _ERRORS.get(reply.error, MediaError)(reply.text)
+        return reply
+
+    async def aclose(self) -> None:
+        """End the process. Safe to call twice."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._writer.close()
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+        try:
+            async with asyncio.timeout(3):
+                await self.process.wait()
+        except TimeoutError:
+            await self._kill()
+        await asyncio.wait([self._task])
+
+    async def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def _read(self) -> None:
+        cause = "control connection closed"
+        try:
+            while True:
+                message = await control.read_frame(self._reader, control.answers)
+                if isinstance(message, control.Reply):
+                    waiting = self._waiting.get(message.number)
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result(message)
+                else:
+                    self._on_event(message.event)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except Exception as error:
+            cause = f"control protocol: {type(error).__name__}"
+            logger.exception("relay process %d is not understood", self.process.pid)
+        await self._end(cause)
+
+    async def _end(self, cause: str) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(EngineDownError("the relay process is gone"))
+        if self._is_closing:
+            return
+        await self._kill()
+        code = self.process.returncode
+        self._on_end(f"signal {-code}" if code is not None and code < 0 else f"exit {code}, {cause}")
+
+
+class SfuEngine:
+    """`MediaEngine` on our own relay processes, one for each room. Does not reopen rooms by itself.
+
+    Args:
+        addresses: local IP addresses that receive media.
+        advertise: public address to tell peers instead, behind NAT.
+        port_range: lowest and highest UDP port.
+        executable: the Python that runs the relay.
+    """
+
+    def __init__(
+        self,
+        *,
+        addresses: tuple[str, ...],
+        advertise: str | None = None,
+        port_range: tuple[int, int] | None = None,
+        executable: str = sys.executable,
+    ) -> None:
+        self._settings = AddressSettings(addresses=addresses, advertise=advertise, port_range=port_range)
+        self._folder = tempfile.TemporaryDirectory(prefix="hearing-relay-")
+        self._executable = executable
+        self._relays: dict[str, RelayProcess] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._events: asyncio.Queue[EngineEvent] = asyncio.Queue(MAX_EVENTS)
+        self._socket_numbers = count(1)
+
+    def worker_pid(self, room: str) -> int | None:
+        """The process that carries `room`."""
+        relay = self._relays.get(room)
+        return None if relay is None else relay.process.pid
+
+    async def open_room(self, room: str) -> None:
+        async with self._locks.setdefault(room, asyncio.Lock()):
+            if room in self._relays:
+                return
+            relay = RelayProcess(self._put, lambda cause: self._on_end(room, relay, cause))
+            path = Path(self._folder.name) / f"{next(self._socket_numbers)}.sock"
+            await relay.start(self._executable, self._settings, path)
+            self._relays[room] = relay
+            await relay.call(control.OpenRoom(room))
+
+    async def close_room(self, room: str) -> None:
+        relay = self._relays.pop(room, None)
+        if relay is not None:
+            await relay.aclose()
+
+    async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
+        reply = await self._relay(room).call(control.OpenPeer(room, peer, sends, slots))
+        assert reply.epoch is not None, "the relay answers OpenPeer with an epoch"
+        return reply.epoch
+
+    async def answer(
+        self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str
+    ) -> None:
+        await self._relay(room).call(control.TakeAnswer(room, peer, connection, epoch, negotiation, sdp))
+
+    async def add_candidate(self, room: str, peer: str, connection: ConnectionName, epoch: int, candidate: str) -> None:
+        await self._relay(room).call(control.TakeCandidate(room, peer, connection, epoch, candidate))
+
+    async def close_peer(self, room: str, peer: str) -> None:
+        if room in self._relays:
+            await self._relay(room).call(control.ClosePeer(room, peer))
+
+    async def apply(self, room: str, plan: Plan) -> None:
+        await self._relay(room).call(control.ApplyPlan(room, plan))
+
+    async def request_keyframe(self, room: str, source: str) -> None:
+        await self._relay(room).call(control.RequestKeyframe(room, source))
+
+    async def stats(self, room: str) -> RoomStats:
+        reply = await self._relay(room).call(control.GetStats(room))
+        assert reply.stats is not None, "the relay answers GetStats with numbers"
+        return reply.stats
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        while True:
+            yield await self._events.get()
+
+    async def aclose(self) -> None:
+        relays, self._relays = list(self._relays.values()), {}
+        await asyncio.gather(*(relay.aclose() for relay in relays))
+        self._folder.cleanup()
+
+    def _relay(self, room: str) -> RelayProcess:
+        try:
+            return self._relays[room]
+        except KeyError:
+            raise RoomNotOpenError(room) from None
+
+    def _on_end(self, room: str, relay: RelayProcess, cause: str) -> None:
+        if self._relays.get(room) is relay:
+            del self._relays[room]
+            self._put(RoomLost(room=room, cause=cause))
+
+    def _put(self, event: EngineEvent) -> None:
+        try:
+            self._events.put_nowait(event)
+        except asyncio.QueueFull:
+            # Nobody follows the relay: its offers are worth nothing then, and browsers ask again by themselves.
+            logger.error("a relay event was dropped; nobody reads them")

@@ -1,0 +1,343 @@
+"""One person's two connections to the relay: the uplink that the relay receives, the downlink with its sections."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from secrets import randbits
+
+from aiortc import RTCCertificate
+
+from media.engine import ConnectionName, OfferMade, PeerState, PeerStateChanged, StaleNegotiationError
+from media.ice import AddressSettings, parse_candidate
+from media.plan import Kind
+from media.sdp_checks import Answer, ExpectedSection, parse_answer
+from media.sfu.codecs import CODECS
+from media.sfu.reception import TokenBucket
+from media.sfu.rtcp import KeyFrameRequest, Nack, ReceiverReport, SenderReport, build_remb, build_rr, parse
+from media.sfu.sdp import OfferedSection, write_offer
+from media.sfu.stream import RELAY_SSRC, Forward, OutStream, Source
+from media.sfu.transport import Transport
+
+DEFAULT_CAP_BPS = 1_200_000
+SILENCE_TIMEOUT_S = 12.0
+_KINDS = (Kind.AUDIO, Kind.VIDEO)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every connection of one relay process shares."""
+
+    settings: AddressSettings
+    certificate: RTCCertificate
+    dropped: Counter[str]
+    emit: Callable[[OfferMade | PeerStateChanged], None]
+    clock: Callable[[], float]
+
+
+class Connection:
+    """One peer connection that the relay offers. One offer is in flight at a time."""
+
+    name: ConnectionName
+
+    def __init__(self, around: Surroundings, room: str, peer: str, epoch: int) -> None:
+        self._around = around
+        self._room, self._peer, self._epoch = room, peer, epoch
+        self._session_id = randbits(62)
+        self._negotiation = 0
+        self._is_answered = True
+        self._wants_offer = False
+        self._rtcp_budget = TokenBucket(rate_per_s=200, burst=400)
+        self.state = PeerState.CONNECTING
+        self.transport = Transport(
+            settings=around.settings,
+            certificate=around.certificate,
+            dropped=around.dropped,
+            on_rtp=self.on_rtp,
+            on_rtcp=self.on_rtcp,
+            on_state=self._on_state,
+        )
+
+    async def open(self) -> None:
+        await self.transport.gather()
+        self.offer()
+
+    def offer(self) -> None:
+        """Send an offer now, or after the answer that is being waited for."""
+        if not self._is_answered:
+            self._wants_offer = True
+            return
+        self._wants_offer, self._is_answered = False, False
+        self._negotiation += 1
+        local = self.transport.local(self._session_id)
+        self._around.emit(
+            OfferMade(
+                room=self._room,
+                peer=self._peer,
+                epoch=self._epoch,
+                connection=self.name,
+                negotiation=self._negotiation,
+                sdp=write_offer(local, self._negotiation, self.sections()),
+            )
+        )
+
+    def answer(self, negotiation: int, sdp: str) -> None:
+        """Take the peer's answer. Raises BadSdpError, StaleNegotiationError; then nothing has changed."""
+        if negotiation != self._negotiation or self._is_answered:
+            raise StaleNegotiationError(f"negotiation {negotiation} is not the one that is open")
+        expected = [
+            ExpectedSection(
+                mid=section.mid,
+                kind=section.kind,
+                rtpmap={codec.payload_type: codec.encoding for codec in CODECS[section.kind]},
+            )
+            for section in self.sections()
+        ]
+        parsed = parse_answer(sdp, expected)
+        self._is_answered = True
+        self.on_answer(parsed)
+        self.transport.start(parsed)
+        if self._wants_offer:
+            self.offer()
+
+    async def add_candidate(self, line: str) -> None:
+        candidate = parse_candidate(line)
+        if candidate is not None and self.transport.may_take_candidate():
+            await self.transport.add_candidate(candidate)
+
+    def watch(self, at_s: float) -> None:
+        """A connection from which nothing at all is heard has failed, whatever ICE still believes."""
+        if self.state is PeerState.CONNECTED and at_s - self.transport.last_heard_s > SILENCE_TIMEOUT_S:
+            self._on_state(PeerState.FAILED)
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+    def sections(self) -> Sequence[OfferedSection]:
+        raise NotImplementedError
+
+    def on_answer(self, answer: Answer) -> None:
+        raise NotImplementedError
+
+    def on_rtp(self, packet: bytes) -> None:
+        self._around.dropped["unexpected_rtp"] += 1
+
+    def on_rtcp(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def on_connected(self) -> None:
+        """Hook for what can begin now."""
+
+    def _on_state(self, state: PeerState) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        self._around.emit(
+            PeerStateChanged(room=self._room, peer=self._peer, epoch=self._epoch, connection=self.name, state=state)
+        )
+        if state is PeerState.CONNECTED:
+            self.on_connected()
+
+
+class Uplink(Connection):
+    """Receives one person's sound and picture."""
+
+    name: ConnectionName = "uplink"
+    _SECTIONS = (OfferedSection(mid="upa", kind=Kind.AUDIO), OfferedSection(mid="upv", kind=Kind.VIDEO))
+
+    def __init__(self, around: Surroundings, room: str, peer: str, epoch: int, on_sources: Callable[[], None]) -> None:
+        super().__init__(around, room, peer, epoch)
+        self._on_sources = on_sources
+        self.sources: dict[Kind, Source] = {}
+        self._by_ssrc: dict[int, Callable[[bytes], None]] = {}
+        self.cap_bps = DEFAULT_CAP_BPS
+
+    def sections(self) -> Sequence[OfferedSection]:
+        return self._SECTIONS
+
+    def on_answer(self, answer: Answer) -> None:
+        self.sources, self._by_ssrc = {}, {}
+        for section in answer.sections:
+            if section.ssrc is None:
+                continue
+            source = Source(section.kind, section.ssrc, section.rtx_ssrc, self.transport, self._around.clock)
+            self.sources[section.kind] = source
+            self._by_ssrc[section.ssrc] = source.take
+            if section.rtx_ssrc is not None:
+                self._by_ssrc[section.rtx_ssrc] = source.take_rtx
+        self._on_sources()
+
+    def on_connected(self) -> None:
+        for source in self.sources.values():
+            if source.forwards:
+                source.want_key_frame()
+
+    def on_rtp(self, packet: bytes) -> None:
+        take = self._by_ssrc.get(int.from_bytes(packet[8:12], "big"))
+        if take is None:
+            self._around.dropped["unknown_ssrc"] += 1
+            return
+        take(packet)
+
+    def on_rtcp(self, data: bytes) -> None:
+        if not self._rtcp_budget.take(self._around.clock()):
+            self._around.dropped["rtcp_flood"] += 1
+            return
+        for packet in parse(data):
+            if isinstance(packet, SenderReport):
+                for source in self.sources.values():
+                    if source.ssrc == packet.ssrc:
+                        source.take_sender_report(packet)
+
+    def report(self, at_s: float) -> None:
+        """Send what a sender needs every second: losses, round trip, ceiling (RR and REMB)."""
+        blocks = [block for source in self.sources.values() if (block := source.report_block(at_s)) is not None]
+        if not blocks or not self.transport.is_connected:
+            return
+        video = [source.ssrc for source in self.sources.values() if source.kind is Kind.VIDEO]
+        remb = build_remb(RELAY_SSRC, self.cap_bps, video) if video else b""
+        self.transport.send_rtcp(build_rr(RELAY_SSRC, blocks) + remb)
+
+    def ask_again(self, at_s: float) -> None:
+        for source in self.sources.values():
+            source.ask_again(at_s)
+
+
+class Downlink(Connection):
+    """Sends other people's streams, in pairs of sections (slots) that sources take in turn."""
+
+    name: ConnectionName = "downlink"
+
+    def __init__(self, around: Surroundings, room: str, peer: str, epoch: int, slots: int) -> None:
+        super().__init__(around, room, peer, epoch)
+        self._slots: list[dict[Kind, OutStream]] = []
+        self._users: dict[int, str] = {}  # slot -> source
+        self.told_slots: tuple[tuple[str, str, Kind], ...] = ()  # what the peer was told last
+        self.forwards: dict[tuple[str, Kind], Forward] = {}
+        self._by_ssrc: dict[int, Forward] = {}
+        self._feedback_budget = TokenBucket(rate_per_s=100, burst=200)
+        for _ in range(slots):
+            self._add_slot()
+
+    def _add_slot(self) -> None:
+        number = len(self._slots)
+        cname = f"slot{number}"
+        self._slots.append(
+            {
+                kind: OutStream(
+                    kind=kind,
+                    mid=f"{kind[0]}{number:02d}".encode(),
+                    ssrc=randbits(31) | 2,
+                    rtx_ssrc=randbits(31) | 1 << 31,
+                    cname=cname,
+                )
+                for kind in _KINDS
+            }
+        )
+
+    def sections(self) -> Sequence[OfferedSection]:
+        return [
+            OfferedSection(
+                mid=out.mid.decode(),
+                kind=kind,
+                ssrc=out.ssrc,
+                rtx_ssrc=out.rtx_ssrc if kind is Kind.VIDEO else None,
+                stream=out.cname,
+                cname=out.cname,
+            )
+            for slot in self._slots
+            for kind, out in slot.items()
+        ]
+
+    def on_answer(self, answer: Answer) -> None:
+        accepted = {
+            section.mid.encode()
+            for section in answer.sections
+            if not section.is_rejected and section.direction in ("recvonly", "sendrecv")
+        }
+        for slot in self._slots:
+            for out in slot.values():
+                out.is_accepted = out.mid in accepted
+        self.on_connected()
+
+    def on_connected(self) -> None:
+        for forward in self.forwards.values():
+            forward.source.want_key_frame()
+
+    def seat(self, wanted: set[str]) -> bool:
+        """Give every source in `wanted` a slot, keeping those that have one. True: the use of slots has changed."""
+        before = dict(self._users)
+        self._users = {slot: source for slot, source in self._users.items() if source in wanted}
+        for source in sorted(wanted - set(self._users.values())):
+            free = next((slot for slot in range(len(self._slots)) if slot not in self._users), None)
+            if free is None:
+                free = len(self._slots)
+                self._add_slot()
+                self._wants_offer = True
+            self._users[free] = source
+        if self._wants_offer:
+            self.offer()
+        return self._users != before
+
+    def out_stream(self, source: str, kind: Kind) -> OutStream:
+        slot = next(slot for slot, user in self._users.items() if user == source)
+        return self._slots[slot][kind]
+
+    def slots(self, kinds: Callable[[str], Sequence[Kind]]) -> tuple[tuple[str, str, Kind], ...]:
+        """(mid, source, kind) of every section in use."""
+        return tuple(
+            (self._slots[slot][kind].mid.decode(), source, kind)
+            for slot, source in sorted(self._users.items())
+            for kind in kinds(source)
+        )
+
+    def connect(self, name: str, source: Source) -> None:
+        """Begin to carry `source`. Nothing flows until the section is accepted and the transport connected."""
+        out = self.out_stream(name, source.kind)
+        forward = Forward(source, out, self.transport)
+        self.forwards[name, source.kind] = forward
+        self._by_ssrc[out.ssrc] = forward
+        source.forwards.append(forward)
+        source.want_key_frame()
+
+    def disconnect(self, name: str, kind: Kind) -> None:
+        """Carry the stream no more, from this instant on."""
+        forward = self.forwards.pop((name, kind), None)
+        if forward is not None:
+            self._by_ssrc.pop(forward.out.ssrc, None)
+            if forward in forward.source.forwards:
+                forward.source.forwards.remove(forward)
+
+    def on_rtcp(self, data: bytes) -> None:
+        at_s = self._around.clock()
+        if not self._rtcp_budget.take(at_s):
+            self._around.dropped["rtcp_flood"] += 1
+            return
+        for packet in parse(data):
+            if isinstance(packet, (ReceiverReport, SenderReport)):
+                for block in packet.blocks:
+                    if (forward := self._by_ssrc.get(block.ssrc)) is not None:
+                        forward.take_report(block, at_s)
+            elif isinstance(packet, (KeyFrameRequest, Nack)):
+                forward = self._by_ssrc.get(packet.media)
+                if forward is None:
+                    continue
+                if not self._feedback_budget.take(at_s):
+                    self._around.dropped["feedback_flood"] += 1
+                elif isinstance(packet, Nack):
+                    forward.resend(packet.sequences, at_s)
+                else:
+                    forward.source.want_key_frame()
+
+
+@dataclass(slots=True)
+class Peer:
+    epoch: int
+    uplink: Uplink | None
+    downlink: Downlink
+
+    def connections(self) -> list[Connection]:
+        return [self.downlink] if self.uplink is None else [self.uplink, self.downlink]
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(connection.aclose() for connection in self.connections()))

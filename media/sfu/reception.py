@@ -1,0 +1,154 @@
+"""What arrived and what is missing on one incoming stream. Pure: the time is an argument (monotonic seconds)."""
+
+from dataclasses import dataclass, field
+
+from media.sfu.rtcp import ReportBlock, ntp_middle
+
+MAX_JUMP = 3000  # RFC 3550, appendix A.1 MAX_DROPOUT
+MAX_MISSING = 256
+RETRY_S = 0.06
+MAX_TRIES = 8
+
+
+@dataclass(slots=True)
+class Reception:
+    """Counts of RFC 3550, appendices A.3 and A.8, for one SSRC."""
+
+    clock_rate: int
+    base: int = -1
+    highest: int = 0  # extended: cycles x 65536 + sequence number
+    received: int = 0
+    jitter: float = 0.0  # in timestamp units
+    fraction_lost: float = 0.0  # of the last report interval, 0.0-1.0
+    _transit: float | None = None
+    _expected_prior: int = 0
+    _received_prior: int = 0
+    _sr_middle: int = 0
+    _sr_at: float = 0.0
+    _last_timestamp: int = -1
+
+    def add(self, sequence: int, timestamp: int, at_s: float) -> int:
+        """Count a packet and return how far it is ahead of the highest one so far (1: in order, 0 or less: late)."""
+        self.received += 1
+        if self.base < 0:
+            self.base = self.highest = sequence
+            self._note_transit(timestamp, at_s)
+            return 1
+        ahead = (sequence - self.highest) & 0xFFFF
+        if ahead >= 0x8000:
+            return ahead - 0x10000
+        if ahead > MAX_JUMP:  # a restarted sender, not a loss
+            self._restart(sequence)
+        else:
+            self.highest += ahead
+        self._note_transit(timestamp, at_s)
+        return ahead
+
+    def _restart(self, sequence: int) -> None:
+        self.base = self.highest = sequence
+        self.received = 1
+        self._expected_prior = self._received_prior = 0
+        self._transit = None
+
+    def _note_transit(self, timestamp: int, at_s: float) -> None:
+        if timestamp == self._last_timestamp:  # packets of one picture leave together and are paced out
+            return
+        self._last_timestamp = timestamp
+        transit = at_s * self.clock_rate - timestamp
+        if self._transit is not None:
+            step = abs(transit - self._transit)
+            if step < self.clock_rate:  # not a jump of the timestamp
+                self.jitter += (step - self.jitter) / 16
+        self._transit = transit
+
+    @property
+    def jitter_ms(self) -> float:
+        return 1000 * self.jitter / self.clock_rate
+
+    def note_sender_report(self, ntp: int, at_s: float) -> None:
+        self._sr_middle, self._sr_at = ntp_middle(ntp), at_s
+
+    def report(self, ssrc: int, at_s: float) -> ReportBlock:
+        """Return the report block since the last call."""
+        expected = self.highest - self.base + 1 if self.base >= 0 else 0
+        expected_now = expected - self._expected_prior
+        lost_now = expected_now - (self.received - self._received_prior)
+        self._expected_prior, self._received_prior = expected, self.received
+        fraction = min(255, max(0, (lost_now << 8) // expected_now)) if expected_now > 0 else 0
+        self.fraction_lost = fraction / 256
+        lost = max(-0x800000, min(0x7FFFFF, expected - self.received))
+        dlsr = int((at_s - self._sr_at) * 65536) & 0xFFFF_FFFF if self._sr_middle else 0
+        highest = self.highest & 0xFFFF_FFFF
+        return ReportBlock(ssrc, fraction, lost, highest, int(self.jitter), self._sr_middle, dlsr)
+
+
+@dataclass(slots=True)
+class _Missing:
+    due_at: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Gaps:
+    """Which packets to ask for again, and when. Every gap is asked for up to MAX_TRIES times."""
+
+    given_up: int = 0
+    _missing: dict[int, _Missing] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._missing)
+
+    def note(self, sequence: int, ahead: int, at_s: float) -> bool:
+        """Take the result of `Reception.add`. Return False when the gap is too wide to ask for."""
+        if ahead <= 0:
+            self._missing.pop(sequence, None)
+            return True
+        if ahead == 1:
+            return True
+        if ahead > MAX_MISSING or len(self._missing) + ahead > MAX_MISSING:
+            self._missing.clear()
+            self.given_up += 1
+            return False
+        for back in range(ahead - 1, 0, -1):
+            self._missing[(sequence - back) & 0xFFFF] = _Missing(at_s)
+        return True
+
+    def due(self, at_s: float) -> tuple[list[int], bool]:
+        """Return what to ask for now, and whether something was given up for good."""
+        wanted: list[int] = []
+        lost = False
+        for sequence, missing in list(self._missing.items()):
+            if missing.due_at > at_s:
+                continue
+            if missing.tries >= MAX_TRIES:
+                del self._missing[sequence]
+                self.given_up += 1
+                lost = True
+                continue
+            missing.tries += 1
+            missing.due_at = at_s + RETRY_S
+            wanted.append(sequence)
+        return wanted, lost
+
+    def clear(self) -> None:
+        self._missing.clear()
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """At most `burst` at once and `rate_per_s` in the long run."""
+
+    rate_per_s: float
+    burst: float
+    _tokens: float = -1.0
+    _at_s: float = 0.0
+
+    def take(self, at_s: float, amount: float = 1.0) -> bool:
+        if self._tokens < 0:
+            self._tokens, self._at_s = self.burst, at_s
+        self._tokens = min(self.burst, self._tokens + (at_s - self._at_s) * self.rate_per_s)
+        self._at_s = at_s
+        if self._tokens < amount:
+            return False
+        self._tokens -= amount
+        return True

@@ -1,0 +1,342 @@
+"""One ICE + DTLS-SRTP transport of the relay. The only module that touches private names of aiortc and aioice.
+
+Media skips STUN parsing, queues and coroutines: it is decrypted in the socket's callback, into buffers shared by the
+whole process, and sent on the raw socket. Everything else (STUN, DTLS) takes aioice's own way.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aioice
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCIceCandidate,
+    RTCIceGatherer,
+    RTCIceParameters,
+    RTCIceTransport,
+)
+from pylibsrtp import Session, _binding
+
+from media.engine import PeerState
+from media.ice import MAX_CANDIDATES, AddressSettings, RemoteCandidate
+from media.sdp_checks import Answer
+from media.sfu.sdp import LocalCandidate, LocalTransport
+
+logger = logging.getLogger(__name__)
+
+MIN_DATAGRAM_BYTES = 12
+MAX_DATAGRAM_BYTES = 1472
+CONNECT_TIMEOUT_S = 15.0
+
+_lib, _ffi = _binding.lib, _binding.ffi
+_CAPACITY = 2048  # more than a datagram and the longest SRTP trailer (144 bytes)
+_in_c = _ffi.new("char[]", _CAPACITY)
+_in = _ffi.buffer(_in_c)
+OUT_C = _ffi.new("char[]", _CAPACITY)
+OUT = _ffi.buffer(OUT_C)
+OUT_VIEW = memoryview(OUT)
+_length = _ffi.new("int *")
+_unprotect, _protect, _protect_rtcp = _lib.srtp_unprotect, _lib.srtp_protect, _lib.srtp_protect_rtcp
+
+
+class _Connection(aioice.Connection):
+    """Gathers host candidates on given addresses (loopback too, which aioice skips) and within a port range."""
+
+    def __init__(self, settings: AddressSettings, on_datagram: Callable[[Any, bytes, tuple[str, int]], None]) -> None:
+        super().__init__(ice_controlling=True)
+        self._settings = settings
+        self._on_datagram = on_datagram
+
+    async def gather_candidates(self) -> None:
+        if self._local_candidates_start:
+            return
+        self._local_candidates_start = True
+        for address in self._settings.addresses:
+            self._local_candidates += await self._bind(address)
+        self._local_candidates_end = True
+
+    async def _bind(self, address: str) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        for port in _ports(self._settings.port_range):
+            with contextlib.suppress(OSError):
+                transport, protocol = await loop.create_datagram_endpoint(
+                    lambda: aioice.ice.StunProtocol(self), local_addr=(address, port)
+                )
+                break
+        else:
+            raise OSError(f"no free UDP port at {address}")
+        raw = transport.get_extra_info("socket")
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            raw.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
+        host, bound = transport.get_extra_info("sockname")[:2]
+        protocol.local_candidate = aioice.Candidate(
+            foundation=aioice.candidate.candidate_foundation("host", "udp", host),
+            component=1,
+            transport="udp",
+            priority=aioice.candidate.candidate_priority(1, "host"),
+            host=host,
+            port=bound,
+            type="host",
+        )
+        # The socket calls whatever this name holds; the class method stays for what is not media.
+        protocol.datagram_received = partial(self._on_datagram, protocol)  # type: ignore[method-assign]
+        self._protocols.append(protocol)
+        return [protocol.local_candidate]
+
+
+_SOCKET_BUFFER_BYTES = 1 << 20
+_next_port: dict[tuple[int, int], int] = {}
+
+
+def _ports(port_range: tuple[int, int] | None) -> list[int]:
+    """The ports to try, each time beginning after the one tried last."""
+    if port_range is None:
+        return [0]
+    low, high = port_range
+    first = _next_port.get(port_range, low)
+    _next_port[port_range] = low + (first + 1 - low) % (high - low + 1)
+    return [*range(first, high + 1), *range(low, first)]
+
+
+class _Gatherer(RTCIceGatherer):
+    def __init__(self, connection: _Connection) -> None:
+        super().__init__(iceServers=[])
+        self._connection = connection
+
+
+class Transport:
+    """One bundle: a socket per address, ICE, DTLS, SRTP. `on_rtp(packet)` and `on_rtcp(packet)` get plain bytes.
+
+    `on_state` is told CONNECTED, FAILED. Nothing here raises out of a socket's callback.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: AddressSettings,
+        certificate: RTCCertificate,
+        dropped: Counter[str],
+        on_rtp: Callable[[bytes], None],
+        on_rtcp: Callable[[bytes], None],
+        on_state: Callable[[PeerState], None],
+    ) -> None:
+        self._settings = settings
+        self._dropped = dropped
+        self._on_rtp, self._on_rtcp, self._on_state = on_rtp, on_rtcp, on_state
+        self._connection = _Connection(settings, self._on_datagram)
+        self._ice = RTCIceTransport(_Gatherer(self._connection))
+        self._dtls = RTCDtlsTransport(self._ice, [certificate])
+        self._nominated: dict[int, Any] = self._connection._nominated
+        self._rx: Session | None = None
+        self._tx: Any = None  # the C session
+        self._sockets: dict[Any, socket.socket] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self.last_heard_s = asyncio.get_running_loop().time()
+        self.sent_packets = 0
+        self.is_connected = False
+
+    async def gather(self) -> None:
+        """Bind the sockets. Raises OSError when no port is free."""
+        await self._ice.iceGatherer.gather()
+
+    def local(self, session_id: int) -> LocalTransport:
+        fingerprints = self._dtls.getLocalParameters().fingerprints
+        sha256 = next(one.value for one in fingerprints if one.algorithm == "sha-256")
+        return LocalTransport(
+            session_id=session_id,
+            username_fragment=self._connection.local_username,
+            password=self._connection.local_password,
+            fingerprint=sha256,
+            candidates=tuple(
+                LocalCandidate(
+                    foundation=one.foundation,
+                    priority=one.priority - index,
+                    host=self._settings.advertise or one.host,
+                    port=one.port,
+                )
+                for index, one in enumerate(self._connection.local_candidates)
+            ),
+        )
+
+    def start(self, answer: Answer) -> None:
+        """Connect to the peer that gave `answer`. Once."""
+        if self._task is None and not self._is_closed:
+            self._task = asyncio.create_task(self._connect(answer), name="connect")
+
+    def may_take_candidate(self) -> bool:
+        return not self._is_closed and len(self._connection.remote_candidates) < MAX_CANDIDATES
+
+    async def add_candidate(self, candidate: RemoteCandidate) -> None:
+        await self._ice.addRemoteCandidate(
+            RTCIceCandidate(
+                component=1,
+                foundation=candidate.foundation,
+                ip=candidate.host,
+                port=candidate.port,
+                priority=candidate.priority,
+                protocol="udp",
+                type=candidate.type,
+            )
+        )
+
+    def send_rtcp(self, packet: bytes) -> None:
+        if self._tx is None or len(packet) > MAX_RTCP_BYTES:
+            return
+        size = len(packet)
+        OUT[0:size] = packet
+        _length[0] = size
+        if _protect_rtcp(self._tx, OUT_C, _length):
+            self._dropped["protect_failed"] += 1
+            return
+        self._send(_length[0])
+
+    def send_rtp(self, size: int) -> None:
+        """Protect and send the first `size` bytes of OUT."""
+        if self._tx is None:
+            return
+        _length[0] = size
+        if _protect(self._tx, OUT_C, _length):
+            self._dropped["protect_failed"] += 1
+            return
+        self.sent_packets += 1
+        self._send(_length[0])
+
+    def _send(self, size: int) -> None:
+        pair = self._nominated.get(1)
+        if pair is None:
+            return
+        protocol = pair.protocol
+        raw = self._sockets.get(protocol)
+        try:
+            if raw is None:
+                raw = self._sockets[protocol] = _raw_socket(protocol)
+            raw.sendto(OUT_VIEW[:size], pair.remote_addr)
+        except BlockingIOError:
+            self._dropped["send_buffer_full"] += 1
+        except OSError:
+            self._dropped["send_failed"] += 1
+
+    def _on_datagram(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
+        size = len(data)
+        if size == 0 or size > MAX_DATAGRAM_BYTES:
+            self._dropped["length"] += 1
+            return
+        first = data[0]
+        if not 127 < first < 192:
+            if first < 4 or 19 < first < 64:
+                self._pass_on(protocol, data, address)
+            else:
+                self._dropped["unknown"] += 1
+            return
+        pair = self._nominated.get(1)
+        rx = self._rx
+        if size < MIN_DATAGRAM_BYTES:
+            self._dropped["length"] += 1
+        elif pair is None or pair.protocol is not protocol or pair.remote_addr != address[:2]:
+            self._dropped["wrong_source"] += 1
+        elif rx is None:
+            self._dropped["before_dtls"] += 1
+        else:
+            self._take_media(rx, data, size)
+
+    def _take_media(self, rx: Session, data: bytes, size: int) -> None:
+        try:
+            if 192 <= data[1] <= 223:  # RFC 5761, section 4
+                packet = rx.unprotect_rtcp(data)
+                self.last_heard_s = asyncio.get_running_loop().time()
+                self._on_rtcp(packet)
+                return
+            _in[0:size] = data
+            _length[0] = size
+            if _unprotect(rx._srtp[0], _in_c, _length):
+                self._dropped["srtp"] += 1
+                return
+            self.last_heard_s = asyncio.get_running_loop().time()
+            self._on_rtp(_in[0 : _length[0]])
+        except Exception as error:
+            # Whatever a peer sends, it must not end the socket's callback for everybody else.
+            self._dropped["bad_packet"] += 1
+            logger.debug("packet dropped: %s", type(error).__name__)
+
+    def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
+        if data[0] >= 20 and (pair := self._nominated.get(1)) is not None and pair.remote_addr != address[:2]:
+            self._dropped["wrong_source"] += 1
+            return
+        if self._connection._queue.qsize() > MAX_QUEUED_HANDSHAKE:
+            self._dropped["flood"] += 1
+            return
+        try:
+            aioice.ice.StunProtocol.datagram_received(protocol, data, address)
+            if data[0] < 4:
+                self.last_heard_s = asyncio.get_running_loop().time()
+        except Exception as error:
+            self._dropped["bad_stun"] += 1
+            logger.debug("datagram dropped: %s", type(error).__name__)
+
+    async def _connect(self, answer: Answer) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                # The end of candidates is never told: the peer may be found by its own checks (RFC 8445, 7.3.1.3).
+                for candidate in answer.candidates:
+                    await self.add_candidate(candidate)
+                await self._ice.start(
+                    RTCIceParameters(
+                        usernameFragment=answer.username_fragment, password=answer.password, iceLite=answer.is_ice_lite
+                    )
+                )
+                self._dtls._set_role("server" if answer.is_active else "client")
+                await self._dtls.start(
+                    RTCDtlsParameters(
+                        fingerprints=[RTCDtlsFingerprint(algorithm=a, value=v) for a, v in answer.fingerprints]
+                    )
+                )
+        except (TimeoutError, ConnectionError, OSError, ValueError):
+            self._on_state(PeerState.FAILED)
+            return
+        if self._dtls.state != "connected":
+            self._on_state(PeerState.FAILED)
+            return
+        self._rx, self._tx = self._dtls._rx_srtp, self._dtls._tx_srtp._srtp[0]
+        self.last_heard_s = asyncio.get_running_loop().time()
+        self.is_connected = True
+        self._on_state(PeerState.CONNECTED)
+
+    async def aclose(self) -> None:
+        """Stop. Safe to call twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._tx = self._rx = None
+        self.is_connected = False
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        with contextlib.suppress(Exception):
+            await self._dtls.stop()
+        with contextlib.suppress(Exception):
+            await self._ice.stop()
+        await self._connection.close()
+        for raw in self._sockets.values():
+            raw.close()
+        self._sockets.clear()
+
+
+MAX_RTCP_BYTES = 1400
+MAX_QUEUED_HANDSHAKE = 64
+
+
+def _raw_socket(protocol: Any) -> socket.socket:
+    raw = socket.socket(fileno=os.dup(protocol.transport.get_extra_info("socket").fileno()))
+    raw.setblocking(False)
+    return raw

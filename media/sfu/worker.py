@@ -1,0 +1,167 @@
+"""The relay process. It is told what to do over a Unix socket, and stops when it has lost who tells it."""
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+from aiortc import RTCCertificate
+
+from media.engine import EngineEvent, MediaError, RoomNotOpenError
+from media.ice import AddressSettings
+from media.sfu import control
+from media.sfu.room import Room
+
+logger = logging.getLogger(__name__)
+
+CONTROL_LEASE_S = 10.0
+"""How long a relay goes on without its service: nobody may speak where nobody can mute."""
+
+MAX_WAITING_BYTES = 8 << 20
+
+
+class Worker:
+    """Serves one control connection at a time; a new one replaces the old one."""
+
+    def __init__(self, settings: AddressSettings, lease_s: float) -> None:
+        self._settings = settings
+        self._lease_s = lease_s
+        self._certificate = RTCCertificate.generateCertificate()
+        self._rooms: dict[str, Room] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._lease: asyncio.TimerHandle | None = None
+        self.stopped = asyncio.Event()
+
+    async def serve(self, path: Path) -> None:
+        """Listen until told to stop, or until the lease has run out."""
+        server = await asyncio.start_unix_server(self._on_control, path)
+        self._start_lease()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await self.stopped.wait()
+        server.close()
+        for room in self._rooms.values():
+            await room.aclose()
+
+    async def _on_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = writer
+        self._stop_lease()
+        try:
+            while True:
+                call = await control.read_frame(reader, control.calls)
+                self._send(await self._answer(call))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            if self._writer is writer:
+                self._writer = None
+                self._start_lease()
+
+    async def _answer(self, call: control.Call) -> control.Reply:
+        try:
+            return await self._do(call.number, call.request)
+        except MediaError as error:
+            return control.Reply(number=call.number, error=error.code, text=str(error))
+        except Exception as error:
+            logger.exception("request failed")
+            return control.Reply(number=call.number, error="media_error", text=type(error).__name__)
+
+    async def _do(self, number: int, request: control.Request) -> control.Reply:
+        match request:
+            case control.OpenRoom():
+                if request.room not in self._rooms:
+                    self._rooms[request.room] = Room(
+                        request.room, settings=self._settings, certificate=self._certificate, emit=self._emit
+                    )
+            case control.CloseRoom():
+                if (closed := self._rooms.pop(request.room, None)) is not None:
+                    await closed.aclose()
+            case control.OpenPeer():
+                room = self._room(request.room)
+                epoch = await room.open_peer(request.peer, sends=request.sends, slots=request.slots)
+                return control.Reply(number=number, epoch=epoch)
+            case control.ClosePeer():
+                await self._room(request.room).close_peer(request.peer)
+            case control.TakeAnswer():
+                await self._room(request.room).answer(
+                    request.peer, request.connection, request.epoch, request.negotiation, request.sdp
+                )
+            case control.TakeCandidate():
+                await self._room(request.room).add_candidate(
+                    request.peer, request.connection, request.epoch, request.candidate
+                )
+            case control.ApplyPlan():
+                self._room(request.room).apply(request.plan)
+            case control.RequestKeyframe():
+                self._room(request.room).request_keyframe(request.source)
+            case control.GetStats():
+                return control.Reply(number=number, stats=self._room(request.room).stats())
+        return control.Reply(number=number)
+
+    def _room(self, name: str) -> Room:
+        try:
+            return self._rooms[name]
+        except KeyError:
+            raise RoomNotOpenError(name) from None
+
+    def _emit(self, event: EngineEvent) -> None:
+        self._send(control.event_frame(event))
+
+    def _send(self, value: control.FromWorker) -> None:
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            return
+        if writer.transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            # A service that does not read is no service: it may connect again, or the lease runs out.
+            writer.transport.abort()
+            return
+        writer.write(control.frame(value))
+
+    def _start_lease(self) -> None:
+        self._lease = asyncio.get_running_loop().call_later(self._lease_s, self.stopped.set)
+
+    def _stop_lease(self) -> None:
+        if self._lease is not None:
+            self._lease.cancel()
+            self._lease = None
+
+
+async def main(options: argparse.Namespace) -> None:
+    settings = AddressSettings(
+        addresses=tuple(options.address),
+        advertise=options.advertise,
+        port_range=tuple(options.ports) if options.ports else None,
+    )
+    worker = Worker(settings, options.lease)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, worker.stopped.set)
+    # What lives now lives on; collections then look only at what packets leave behind, which is nothing.
+    gc.collect()
+    gc.freeze()
+    await worker.serve(options.socket)
+
+
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--address", action="append", default=[])
+    parser.add_argument("--advertise")
+    parser.add_argument("--ports", type=int, nargs=2)
+    parser.add_argument("--lease", type=float, default=CONTROL_LEASE_S)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    os.umask(0o077)
+    uvloop.run(main(parse_options(sys.argv[1:])))
