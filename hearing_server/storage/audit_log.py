@@ -20,6 +20,11 @@ class SqlAuditLog:
     async def record_refusal(
         self, hearing_id: HearingId, at: datetime, person_id: PersonId, message_type: str, code: str
     ) -> None:
+        await self._database.finish(self._record(hearing_id, at, person_id, message_type, code))
+
+    async def _record(
+        self, hearing_id: HearingId, at: datetime, person_id: PersonId, message_type: str, code: str
+    ) -> None:
         async with self._database.write() as connection:
             check_id(hearing_id, where="hearing_id")
             check_id(person_id, where="person_id")

@@ -44,13 +44,15 @@ class SqlCheckpointStore:
 
     async def sign(self, hearing_id: HearingId, size: int, head: str, at: datetime) -> Checkpoint:
         signed = sign_checkpoint(self._key, hearing_id, size, head, at)
-        row = asdict(signed)
+        await self._database.finish(self._keep(signed))
+        return signed
+
+    async def _keep(self, signed: Checkpoint) -> None:
         async with self._one_at_a_time:
             # The file first: it is the copy that does not follow when somebody changes the database.
-            await asyncio.to_thread(append_to_file, _file(self._data_dir, hearing_id), signed)
+            await asyncio.to_thread(append_to_file, _file(self._data_dir, signed.hearing_id), signed)
             async with self._database.write() as connection:
-                await connection.execute(insert(checkpoint).values(row))
-        return signed
+                await connection.execute(insert(checkpoint).values(asdict(signed)))
 
     async def read(self, hearing_id: HearingId) -> Sequence[Checkpoint]:
         """All checkpoints from both places, smallest first, each once."""

@@ -36,6 +36,9 @@ class SqlContentStore:
         self._master: MasterKey | None = None
 
     async def put(self, hearing_id: HearingId, name: str, content: bytes) -> str:
+        return await self._database.finish(self._put(hearing_id, name, content))
+
+    async def _put(self, hearing_id: HearingId, name: str, content: bytes) -> str:
         salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
         async with self._database.write() as connection:
             check_id(hearing_id, where="hearing_id")
@@ -64,6 +67,9 @@ class SqlContentStore:
         return opened is not None and commitment_holds(commitment, *opened)
 
     async def erase(self, hearing_id: HearingId) -> None:
+        await self._database.finish(self._erase(hearing_id))
+
+    async def _erase(self, hearing_id: HearingId) -> None:
         async with self._database.write() as connection:
             if (await connection.execute(select(data_key).where(data_key.c.hearing_id == hearing_id))).first() is None:
                 return

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event
@@ -17,6 +17,7 @@ from hearing_server.storage.failures import as_storage_error
 from hearing_server.storage.schema_migration import check_schema, upgrade_schema
 
 _READERS = 4
+_T = TypeVar("_T")
 
 
 class Database:
@@ -40,6 +41,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._read_only = read_only
         self._busy_timeout_ms = busy_timeout_ms
+        self._unfinished: set[asyncio.Task[Any]] = set()
         if self.is_sqlite:
             self._readers = _sqlite_reader(self.url, busy_timeout_ms)
             self._writer = _sqlite_writer(self.url, busy_timeout_ms)
@@ -70,7 +72,10 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction that commits at the end, or leaves nothing behind. Raises StorageError."""
+        """One transaction that commits at the end, or leaves nothing behind. To be awaited through `finish`.
+
+        Raises StorageError.
+        """
         if self._read_only:
             raise StorageError("This database was opened for reading only.")
         with as_storage_error():
@@ -95,8 +100,21 @@ class Database:
                     driver: Any = raw.driver_connection  # a checkpoint cannot run inside a transaction
                     await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    async def finish(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Await `work`, a transaction, to its end even when the caller is cancelled.
+
+        A driver that is interrupted between BEGIN and COMMIT gives its connection up, and SQLite keeps the lock of
+        that connection for seconds: one browser that goes away at the wrong moment would stop every hearing.
+        """
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
     async def aclose(self) -> None:
-        """Close every connection. Safe to call twice."""
+        """Finish what is being written and close every connection. Safe to call twice."""
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
         await self._readers.dispose()
         await self._writer.dispose()
 

@@ -25,6 +25,10 @@ class SqlEntryTokens:
 
     async def issue_link(self, grant: SeatGrant, *, at: datetime, expires_at: datetime) -> str:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
+        await self._database.finish(self._issue(token, grant, at, expires_at))
+        return token
+
+    async def _issue(self, token: str, grant: SeatGrant, at: datetime, expires_at: datetime) -> None:
         async with self._database.write() as connection:
             check_id(grant.hearing_id, where="hearing_id")
             check_id(grant.person_id, where="person_id")
@@ -33,7 +37,6 @@ class SqlEntryTokens:
             await connection.execute(
                 insert(entry_link).values(**_token_row(token, grant), issued_at=at, expires_at=expires_at)
             )
-        return token
 
     async def peek_link(self, link_token: str, *, at: datetime) -> SeatGrant:
         async with self._database.read() as connection:
@@ -41,6 +44,9 @@ class SqlEntryTokens:
         return _usable_grant(row, at)
 
     async def redeem_link(self, link_token: str, *, at: datetime) -> tuple[SeatGrant, str]:
+        return await self._database.finish(self._redeem(link_token, at))
+
+    async def _redeem(self, link_token: str, at: datetime) -> tuple[SeatGrant, str]:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         usable = (
             entry_link.c.token_hash == _hash(link_token),
@@ -75,6 +81,9 @@ class SqlEntryTokens:
         return SeatGrant(hearing_id=HearingId(row.hearing_id), person_id=PersonId(row.person_id))
 
     async def revoke_seat(self, grant: SeatGrant, *, at: datetime) -> None:
+        await self._database.finish(self._revoke_seat(grant, at))
+
+    async def _revoke_seat(self, grant: SeatGrant, at: datetime) -> None:
         async with self._database.write() as connection:
             await _lock_seat(connection, grant)
             await _revoke(connection, entry_link, grant, at)

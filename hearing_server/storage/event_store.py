@@ -27,6 +27,9 @@ class SqlEventStore:
     async def append(self, hearing_id: HearingId, after_seq: int, events: Sequence[NewEvent]) -> Sequence[LoggedEvent]:
         if not events:
             return ()
+        return await self._database.finish(self._append(hearing_id, after_seq, events))
+
+    async def _append(self, hearing_id: HearingId, after_seq: int, events: Sequence[NewEvent]) -> Sequence[LoggedEvent]:
         async with self._database.write() as connection:
             check_id(hearing_id, where="hearing_id")
             for new in events:

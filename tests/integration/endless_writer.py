@@ -18,7 +18,7 @@ BATCH = 3
 
 # Forked from a server that has imported everything once: a start takes milliseconds, and threads are never forked.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
+_processes.set_forkserver_preload(["hearing_server.storage.stores", "pytest"])
 
 
 class Writer:
