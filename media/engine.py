@@ -117,6 +117,9 @@ class RoomStats:
 class MediaEngine(Protocol):
     """Carries sound and pictures. It never decides who may hear whom: it does what the hearing tells it."""
 
+    def warm_up(self) -> None:
+        """Get ready for a room that may come soon. Optional: the first `open_room` does it otherwise."""
+
     async def open_room(self, room: str) -> None:
         """Make `room` ready. Opening an open room changes nothing."""
 

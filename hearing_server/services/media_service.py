@@ -75,6 +75,8 @@ class MediaService:
         bus.subscribe(self._on_change)
 
     def start(self) -> None:
+        """Begin to follow the relay; it gets ready for a first courtroom."""
+        self._engine.warm_up()
         self._spawn(self._follow_engine(), "media events")
 
     async def aclose(self) -> None:

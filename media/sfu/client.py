@@ -38,9 +38,9 @@ _ERRORS: dict[str, type[MediaError]] = {
 
 
 class RelayProcess:
-    """One relay process and the control connection to it. `on_end(cause)` is called once, when it is gone."""
+    """One relay process and the control connection to it. `on_end(self, cause)` is called once, when it is gone."""
 
-    def __init__(self, on_event: Callable[[EngineEvent], None], on_end: Callable[[str], None]) -> None:
+    def __init__(self, on_event: Callable[[EngineEvent], None], on_end: "Callable[[RelayProcess, str], None]") -> None:
         self._on_event, self._on_end = on_event, on_end
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[control.Reply]] = {}
@@ -66,11 +66,18 @@ class RelayProcess:
         except (TimeoutError, OSError, EngineDownError) as error:
             await self._kill()
             raise EngineDownError(f"the relay process did not start: {error}") from error
+        except asyncio.CancelledError:
+            await self._kill()
+            raise
         self._task = asyncio.create_task(self._read(), name=f"relay {self.process.pid}")
+
+    @property
+    def is_alive(self) -> bool:
+        return not (self._is_closing or self._task.done())
 
     async def call(self, request: control.Request) -> control.Reply:
         """Raises MediaError."""
-        if self._is_closing or self._task.done():
+        if not self.is_alive:
             raise EngineDownError("the relay process is gone")
         number = next(self._numbers)
         waiting: asyncio.Future[control.Reply] = asyncio.get_running_loop().create_future()
@@ -137,7 +144,7 @@ class RelayProcess:
             return
         await self._kill()
         code = self.process.returncode
-        self._on_end(f"signal {-code}" if code is not None and code < 0 else f"exit {code}, {cause}")
+        self._on_end(self, f"signal {-code}" if code is not None and code < 0 else f"exit {code}, {cause}")
 
 
 class SfuEngine:
@@ -165,6 +172,8 @@ class SfuEngine:
         self._locks: dict[str, asyncio.Lock] = {}
         self._events: asyncio.Queue[EngineEvent] = asyncio.Queue(MAX_EVENTS)
         self._socket_numbers = count(1)
+        self._spare: asyncio.Task[RelayProcess] | None = None
+        self._is_closed = False
 
     def worker_pid(self, room: str) -> int | None:
         """The process that carries `room`."""
@@ -175,11 +184,30 @@ class SfuEngine:
         async with self._locks.setdefault(room, asyncio.Lock()):
             if room in self._relays:
                 return
-            relay = RelayProcess(self._put, lambda cause: self._on_end(room, relay, cause))
-            path = Path(self._folder.name) / f"{next(self._socket_numbers)}.sock"
-            await relay.start(self._executable, self._settings, path)
+            relay = await self._take_spare()
             self._relays[room] = relay
             await relay.call(control.OpenRoom(room))
+
+    def warm_up(self) -> None:
+        """Start a relay process before it is needed: loading the media stack takes a second or more."""
+        if self._spare is None and not self._is_closed:
+            self._spare = asyncio.create_task(self._start_relay(), name="spare relay")
+
+    async def _take_spare(self) -> RelayProcess:
+        """Raises EngineDownError."""
+        self.warm_up()
+        spare, self._spare = self._spare, None
+        if spare is None:
+            raise EngineDownError("the engine is closed")
+        relay = await spare
+        self.warm_up()
+        return relay if relay.is_alive else await self._start_relay()
+
+    async def _start_relay(self) -> RelayProcess:
+        relay = RelayProcess(self._put, self._on_end)
+        path = Path(self._folder.name) / f"{next(self._socket_numbers)}.sock"
+        await relay.start(self._executable, self._settings, path)
+        return relay
 
     async def close_room(self, room: str) -> None:
         relay = self._relays.pop(room, None)
@@ -219,7 +247,13 @@ class SfuEngine:
             yield await self._events.get()
 
     async def aclose(self) -> None:
+        self._is_closed = True
         relays, self._relays = list(self._relays.values()), {}
+        if self._spare is not None:
+            self._spare.cancel()
+            await asyncio.wait([self._spare])
+            if not self._spare.cancelled() and self._spare.exception() is None:
+                relays.append(self._spare.result())
         await asyncio.gather(*(relay.aclose() for relay in relays))
         self._folder.cleanup()
 
@@ -229,10 +263,11 @@ class SfuEngine:
         except KeyError:
             raise RoomNotOpenError(room) from None
 
-    def _on_end(self, room: str, relay: RelayProcess, cause: str) -> None:
-        if self._relays.get(room) is relay:
-            del self._relays[room]
-            self._put(RoomLost(room=room, cause=cause))
+    def _on_end(self, relay: RelayProcess, cause: str) -> None:
+        for room, carrier in list(self._relays.items()):
+            if carrier is relay:
+                del self._relays[room]
+                self._put(RoomLost(room=room, cause=cause))
 
     def _put(self, event: EngineEvent) -> None:
         try:
