@@ -59,11 +59,15 @@ describe("actions", () => {
     expect(refused("call_witness", "witness_already_called")).toBeNull();
     expect(refused("recess", "wrong_state")).toBeNull();
     expect(shownAction(view(), "start")).toBeNull();
+    const over = view({ state: "closed", actions: [action("call_witness", { allowed: false, reason_code: "wrong_state" })] });
+    expect(shownAction(over, "call_witness")).toBeNull();
   });
 
   it("words a reason with the person's name and the state", () => {
     expect(reasonText("witness_not_present", { person_id: "w" }, { w: "Chen Xiulan" })).toContain("Chen Xiulan");
     expect(reasonText("wrong_state", { state: "recess" }, {})).toContain(t("state.recess"));
+    const call = reasonText("wrong_state", { state: "recess", action: "call_witness" }, {});
+    expect(call).toBe(t("reason.wrong_state.call_witness"));
     expect(reasonText("brand_new_code", {}, {})).toContain("brand_new_code");
   });
 });

@@ -106,6 +106,17 @@ describe("PeerSlot", () => {
     expect(peers).toHaveLength(2);
   });
 
+  it("takes a lower epoch after a reset: the relay counts from the beginning", async () => {
+    const { one, sent, peers } = slot();
+    await one.take(offer(5, 1));
+    await one.take(offer(1, 1));
+    expect(sent).toHaveLength(1);
+    one.reset();
+    expect(peers[0]?.signalingState).toBe("closed");
+    await one.take(offer(1, 1));
+    expect(sent.at(-1)).toMatchObject({ type: "answer", epoch: 1 });
+  });
+
   it("sends candidates of the current peer connection only, and no end mark", async () => {
     const { one, sent, peers } = slot();
     await one.take(offer(1, 1));

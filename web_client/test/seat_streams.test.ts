@@ -50,4 +50,15 @@ describe("SeatStreams", () => {
     expect(streams.of("party", "video")).not.toBeNull();
     expect(streams.audible().size).toBe(0);
   });
+
+  it("counts epochs from the beginning after it was cleared", () => {
+    const streams = make();
+    streams.setTracks(5, new Map([["0", track("a")]]));
+    streams.setLabels({ type: "streams", epoch: 5, streams: [label("0", "judge")] });
+    streams.clear();
+    expect(streams.of("judge", "video")).toBeNull();
+    streams.setLabels({ type: "streams", epoch: 1, streams: [label("0", "judge")] });
+    streams.setTracks(1, new Map([["0", track("b")]]));
+    expect(streams.of("judge", "video")).not.toBeNull();
+  });
 });

@@ -25,6 +25,7 @@ const EXPLAINED: Partial<Record<Action, ReadonlySet<ReasonCode>>> = {
 export function shownAction(view: HearingView, action: Action, personId: string | null = null): ActionView | null {
   const found = findAction(view, action, personId);
   if (!found || found.allowed) return found;
+  if (view.state === "closed" || view.state === "cancelled") return null;
   return found.reason_code && EXPLAINED[action]?.has(found.reason_code) ? found : null;
 }
 
@@ -34,7 +35,8 @@ export function reasonText(
   parameters: Readonly<Record<string, string>>,
   names: Readonly<Record<string, string>>,
 ): string {
-  const key = `reason.${code}`;
+  const special = `reason.${code}.${parameters.action}`;
+  const key = hasText(special) ? special : `reason.${code}`;
   if (!hasText(key)) return t("error.other", { code });
   const state = parameters.state ? `state.${parameters.state}` : "";
   return fill(t(key), {

@@ -11,14 +11,14 @@ import { presenceNews, type PresenceNews } from "./presence_news.ts";
 import { forgetSeat, type SeatSession } from "./seat_session.ts";
 
 export type Toast = { id: number; at_ms: number } & (
-  | { kind: PresenceNews["kind"]; person_id: string }
+  | { kind: PresenceNews["kind"]; name: string }
   | { kind: "refused"; code: string; parameters: Readonly<Record<string, string>> }
   | { kind: "copied" }
 );
 type NewToast = Toast extends infer One ? (One extends Toast ? Omit<One, "id" | "at_ms"> : never) : never;
 
 const TOAST_MS = 8_000;
-const MAX_TOASTS = 4;
+const MAX_TOASTS = 3;
 /** After these the seat is gone for good, and the token with it. */
 const SEAT_GONE: ReadonlySet<EndReason> = new Set(["left", "revoked", "hearing_over", "session_unknown"]);
 /** Refusals of the media exchange are settled by a new offer; the person can do nothing about them. */
@@ -43,7 +43,10 @@ export class HearingClient extends EventTarget {
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     this.#connection = new Connection(
       {
-        onOpen: () => this.media.open(),
+        onOpen: () => {
+          this.media.reset();
+          this.media.open();
+        },
         onNotice: (notice) => this.#onNotice(notice),
         onPhase: (phase, reason) => this.#onPhase(phase, reason),
         lastSeq: () => this.#latest?.view.seq ?? null,
@@ -149,11 +152,13 @@ export class HearingClient extends EventTarget {
 
   #onView(notice: View): void {
     setServerTime(notice.server_time);
-    const before = this.view;
+    const before = this.#latest;
     this.#latest = notice;
     this.local.setMuted(notice.view.me.is_muted);
     this.local.setCameraOn(notice.view.me.is_camera_on);
-    for (const news of presenceNews(before, notice.view)) this.tell(news);
+    for (const { kind, person_id } of presenceNews(before?.view ?? null, notice.view)) {
+      this.tell({ kind, name: notice.names[person_id] ?? "" });
+    }
     this.#changed();
   }
 

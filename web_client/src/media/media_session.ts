@@ -21,6 +21,8 @@ const LEVEL_INTERVAL_MS = 200;
 /** Time between two requests for new peer connections, doubling up to the limit while they keep failing. */
 const REOPEN_MS = 1000;
 const REOPEN_LIMIT_MS = 10_000;
+/** After asking, or after the court's media was lost, offers have this long to come. */
+const OFFER_LIMIT_MS = 12_000;
 
 export class MediaSession {
   readonly streams = new SeatStreams();
@@ -32,6 +34,7 @@ export class MediaSession {
   readonly #local: LocalMedia;
   readonly #levelTimer: ReturnType<typeof setInterval>;
   #reopenTimer: ReturnType<typeof setTimeout> | undefined;
+  #offerTimer: ReturnType<typeof setTimeout> | undefined;
   #reopenMs = REOPEN_MS;
   #isLost = false;
   #hasBeenGood = false;
@@ -81,11 +84,21 @@ export class MediaSession {
   open(): void {
     clearTimeout(this.#reopenTimer);
     this.#reopenTimer = undefined;
+    this.#expectOffers();
     this.#host.send({ type: "open_media" });
+  }
+
+  /** Drop everything received so far: the other side has started anew. */
+  reset(): void {
+    this.#uplink.reset();
+    this.#downlink.reset();
+    this.streams.clear();
+    this.#publish();
   }
 
   onOffer(offer: Offer): void {
     this.#isLost = false;
+    clearTimeout(this.#offerTimer);
     void (offer.connection === "uplink" ? this.#uplink : this.#downlink).take(offer);
   }
 
@@ -95,8 +108,11 @@ export class MediaSession {
   }
 
   onMediaState(notice: MediaState): void {
-    if (notice.state === "lost") this.#isLost = true;
-    else if (notice.state === "failed") this.reopen();
+    if (notice.state === "lost") {
+      this.#isLost = true;
+      this.reset();
+      this.#expectOffers();
+    } else if (notice.state === "failed") this.reopen();
     this.#host.onChange();
   }
 
@@ -104,11 +120,17 @@ export class MediaSession {
   close(): void {
     clearInterval(this.#levelTimer);
     clearTimeout(this.#reopenTimer);
+    clearTimeout(this.#offerTimer);
     this.#local.removeEventListener("change", this.#onLocalChange);
     this.#uplink.close();
     this.#downlink.close();
     this.streams.clear();
     this.#outlet.close();
+  }
+
+  #expectOffers(): void {
+    clearTimeout(this.#offerTimer);
+    this.#offerTimer = setTimeout(() => this.open(), OFFER_LIMIT_MS);
   }
 
   readonly #onLocalChange = (): void => {

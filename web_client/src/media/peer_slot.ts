@@ -67,6 +67,12 @@ export class PeerSlot {
     return this.#chain;
   }
 
+  /** Forget the epoch too: a relay that has started anew counts from the beginning. */
+  reset(): void {
+    this.close();
+    this.#epoch = 0;
+  }
+
   /** Idempotent. */
   close(): void {
     clearTimeout(this.#watchdog);

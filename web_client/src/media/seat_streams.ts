@@ -37,7 +37,10 @@ export class SeatStreams {
     this.#join();
   }
 
+  /** Nobody is seen or heard, and epochs count from the beginning again. */
   clear(): void {
+    this.#latest = null;
+    this.#epoch = 0;
     this.#tracks = new Map();
     this.#seats = new Map();
   }

@@ -88,7 +88,7 @@ function toastText(client: HearingClient, toast: Toast): string {
       ? reasonText(toast.code, toast.parameters, client.notice?.names ?? {})
       : codeText("error", toast.code);
   }
-  const name = client.nameOf(toast.person_id) || t("person.somebody");
+  const name = toast.name || t("person.somebody");
   return t(`toast.${toast.kind}`, { name, time: clockText(toast.at_ms, true) });
 }
 

@@ -31,7 +31,7 @@ function markOf(seat: SeatView, state: HearingState | undefined, isSelf: boolean
   if (isSelf) return hasPicture ? null : { icon: "cam-off", text: t("seat.no_camera"), isWarning: false };
   // In a recess everybody waits; saying it of each would say nothing.
   const isSitting = state === "check_in" || state === "in_session";
-  if (isSitting && (seat.location === "waiting_room" || seat.location === "witness_room")) {
+  if (isSitting && seat.testimony !== "called" && (seat.location === "waiting_room" || seat.location === "witness_room")) {
     return { icon: "clock", text: t("seat.waiting"), isWarning: false };
   }
   return null;
