@@ -1,0 +1,141 @@
+"""A relay without sockets: it keeps the same books as the real one, so services can be tested against it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from media.engine import (
+    BadSdpError,
+    ConnectionName,
+    EngineEvent,
+    OfferMade,
+    PeerNotConnectedError,
+    PeerState,
+    PeerStateChanged,
+    PeerStats,
+    RoomLost,
+    RoomNotOpenError,
+    RoomStats,
+    SlotsChanged,
+    StaleNegotiationError,
+)
+from media.plan import Kind, Plan
+
+FAKE_ANSWER = "v=0\r\na=fake-answer\r\n"
+
+
+@dataclass
+class FakePeer:
+    epoch: int
+    sends: bool
+    slots: int
+    open_negotiations: dict[ConnectionName, int | None] = field(default_factory=dict)
+    told_slots: tuple[tuple[str, str, Kind], ...] = ()
+
+
+@dataclass
+class FakeRoom:
+    plan: Plan = field(default_factory=Plan)
+    peers: dict[str, FakePeer] = field(default_factory=dict)
+    keyframes_wanted: list[str] = field(default_factory=list)
+
+
+class FakeMediaEngine:
+    """Offers, answers, slots and losses as the real relay reports them; no packet ever flows."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, FakeRoom] = {}
+        self._epochs: dict[tuple[str, str], int] = {}
+        self._events: asyncio.Queue[EngineEvent] = asyncio.Queue()
+
+    def warm_up(self) -> None:
+        pass
+
+    async def open_room(self, room: str) -> None:
+        self.rooms.setdefault(room, FakeRoom())
+
+    async def close_room(self, room: str) -> None:
+        self.rooms.pop(room, None)
+
+    async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
+        found = self._room(room)
+        epoch = self._epochs.get((room, peer), 0) + 1
+        self._epochs[room, peer] = epoch
+        opened = FakePeer(epoch, sends, slots)
+        found.peers[peer] = opened
+        names: tuple[ConnectionName, ...] = ("uplink", "downlink") if sends else ("downlink",)
+        for name in names:
+            opened.open_negotiations[name] = 1
+            sdp = f"v=0\r\na=fake-offer:{name}\r\n"
+            self._events.put_nowait(
+                OfferMade(room=room, peer=peer, epoch=epoch, connection=name, negotiation=1, sdp=sdp)
+            )
+        self._tell_slots(room)
+        return epoch
+
+    async def answer(
+        self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str
+    ) -> None:
+        found = self._peer(room, peer)
+        if connection not in found.open_negotiations:
+            raise PeerNotConnectedError(f"{peer} has no {connection}")
+        if epoch != found.epoch or found.open_negotiations[connection] != negotiation:
+            raise StaleNegotiationError(f"negotiation {negotiation} is not the one that is open")
+        if not sdp.startswith("v=0"):
+            raise BadSdpError("the answer does not begin with v=0")
+        found.open_negotiations[connection] = None
+        self._events.put_nowait(
+            PeerStateChanged(room=room, peer=peer, epoch=epoch, connection=connection, state=PeerState.CONNECTED)
+        )
+
+    async def add_candidate(self, room: str, peer: str, connection: ConnectionName, epoch: int, candidate: str) -> None:
+        self._peer(room, peer)
+
+    async def close_peer(self, room: str, peer: str) -> None:
+        if room in self.rooms:
+            self.rooms[room].peers.pop(peer, None)
+
+    async def apply(self, room: str, plan: Plan) -> None:
+        self._room(room).plan = plan
+        self._tell_slots(room)
+
+    async def request_keyframe(self, room: str, source: str) -> None:
+        self._room(room).keyframes_wanted.append(source)
+
+    async def stats(self, room: str) -> RoomStats:
+        peers = {name: PeerStats(received={}, sent={}, rtp_packets_sent=0) for name in self._room(room).peers}
+        return RoomStats(peers=peers, dropped_datagrams={})
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        while True:
+            yield await self._events.get()
+
+    async def aclose(self) -> None:
+        self.rooms.clear()
+
+    def kill(self, room: str) -> None:
+        """The process that carries `room` dies."""
+        del self.rooms[room]
+        self._events.put_nowait(RoomLost(room=room, cause="signal 9"))
+
+    def _room(self, room: str) -> FakeRoom:
+        try:
+            return self.rooms[room]
+        except KeyError:
+            raise RoomNotOpenError(room) from None
+
+    def _peer(self, room: str, peer: str) -> FakePeer:
+        try:
+            return self._room(room).peers[peer]
+        except KeyError:
+            raise PeerNotConnectedError(peer) from None
+
+    def _tell_slots(self, room: str) -> None:
+        found = self.rooms[room]
+        for name, peer in found.peers.items():
+            edges = sorted(edge for edge in found.plan.edges if edge.receiver == name)
+            sources = sorted({edge.source for edge in edges})
+            slots = tuple((f"{edge.kind[0]}{sources.index(edge.source):02d}", edge.source, edge.kind) for edge in edges)
+            if slots != peer.told_slots:
+                peer.told_slots = slots
+                self._events.put_nowait(SlotsChanged(room=room, peer=name, epoch=peer.epoch, slots=slots))
