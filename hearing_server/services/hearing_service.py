@@ -20,7 +20,15 @@ from hearing_server.domain.hearing import (
     initial,
 )
 from hearing_server.domain.ids import HearingId, PersonId
-from hearing_server.ports import AuditLog, CheckpointStore, ConcurrentAppendError, EventStore, NewEvent, StorageError
+from hearing_server.ports import (
+    AuditLog,
+    CheckpointStore,
+    ConcurrentAppendError,
+    EventStore,
+    NewEvent,
+    StorageError,
+    UnstorableError,
+)
 from hearing_server.records.event_codec import decode_event, encode_event
 from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.refusal_log import RefusalLog
@@ -189,6 +197,10 @@ class HearingService:
         seq = self._hearings[hearing_id].seq
         try:
             await self.submit(hearing_id, Tick(), by=SYSTEM)
+        except UnstorableError:
+            # Trying again would never succeed: the deadline waits for the next change or restart.
+            logger.exception("a deadline cannot be logged", extra={"hearing_id": hearing_id})
+            return
         except StorageError:
             logger.exception("a deadline could not be logged; trying again", extra={"hearing_id": hearing_id})
             self._set_timer_in(hearing_id, _RETRY_AFTER_STORAGE_ERROR_S)
