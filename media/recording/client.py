@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import select
 import signal
 import socket
 import struct
@@ -157,7 +158,7 @@ class RecorderProcess:
             try:
                 await asyncio.wait_for(self._process.wait(), 10.0)
             except TimeoutError:
-                self._kill()
+                await self._kill()
         self._forget_process()
         if not task.cancelled():
             task.result()
@@ -248,20 +249,24 @@ class RecorderProcess:
                     reader = await self._connect()
                 except (OSError, TimeoutError) as error:
                     logger.error("the recorder did not come up: %s", type(error).__name__)
-                    self._kill()
+                    await self._kill()
                     await asyncio.sleep(RETRY_S)
                     continue
-                await self._run_connection(reader, lost_at)
-                lost_at = datetime.now(UTC)
+                was_up = await self._run_connection(reader, lost_at)
                 self._lose_connection()
+                if not was_up and not await self._has_ended():
+                    logger.error("recorder process %s has another owner; trying again", self.process_id)
+                    self._forget_process()
+                    continue
+                lost_at = datetime.now(UTC)
                 self._put(_problem(ProblemCode.NOT_RESPONDING, lost_at))
-                self._kill()
+                await self._kill()
                 self.restarts += 1
         finally:
             self._lose_connection()
 
-    async def _run_connection(self, reader: asyncio.StreamReader, lost_at: datetime | None) -> None:
-        """Read until the recorder is gone or silent; bring it up to date meanwhile."""
+    async def _run_connection(self, reader: asyncio.StreamReader, lost_at: datetime | None) -> bool:
+        """Read until the recorder is gone or silent; bring it up to date meanwhile. Returns whether it served us."""
         reading = asyncio.create_task(self._read(reader), name="recorder events")
         restoring = asyncio.create_task(self._restore(lost_at), name="recorder restore")
         try:
@@ -274,6 +279,18 @@ class RecorderProcess:
                 error = None if task.cancelled() else task.exception()
                 if error is not None and not isinstance(error, _LOST):
                     logger.error("%s failed", task.get_name(), exc_info=error)
+        return self._is_ready.is_set()
+
+    async def _has_ended(self) -> bool:
+        """Whether the process at the other end is gone, now or soon."""
+        file = self._process_file
+        if file is None:
+            return True
+        for _ in range(20):
+            if select.select([file], [], [], 0)[0]:  # a pidfd can be read when its process has ended
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     async def _restore(self, lost_at: datetime | None) -> None:
         """Say again what the recorder has to do. What it cannot do now is tried every second."""
@@ -363,11 +380,12 @@ class RecorderProcess:
             if not reply.done():
                 reply.set_exception(_down())
 
-    def _kill(self) -> None:
-        """End a recorder that is gone or hangs. What it wrote stays."""
+    async def _kill(self) -> None:
+        """End a recorder that is gone or hangs, and see it gone: its sockets are needed. What it wrote stays."""
         if self._process_file is not None:
             with suppress(OSError):  # it is gone, or belongs to somebody else
                 signal.pidfd_send_signal(self._process_file, signal.SIGKILL)
+            await self._has_ended()
         self._forget_process()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()

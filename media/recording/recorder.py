@@ -130,10 +130,11 @@ class RecorderService:
             self._stop_seat(seat)
         if tasks:
             await asyncio.wait(tasks)
-        if self._owner is not None:
+        owner = self._owner
+        if owner is not None:
             with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._owner.drain(), 1.0)
-            self._owner.close()
+                await asyncio.wait_for(owner.drain(), 1.0)
+            owner.close()
         if self._serving:
             await asyncio.wait(self._serving, timeout=1.0)  # each sees the end of its connection
         self._journal.close()
@@ -142,13 +143,14 @@ class RecorderService:
     # Control
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one owner; a new one takes over from the one before."""
+        """Serve one owner. Another is turned away while the first is connected: two would contradict each other."""
+        if self._owner is not None:
+            writer.close()
+            return
         serving = asyncio.current_task()
         if serving is not None:
             self._serving.add(serving)
             serving.add_done_callback(self._serving.discard)
-        if self._owner is not None:
-            self._owner.close()
         self._owner = writer
         self._flush()
         try:
