@@ -81,20 +81,15 @@ class DemoServer:
             self.kill()
             raise AssertionError(f"hearing demo did not end on SIGTERM:\n{self.log_end()}") from None
 
-    def media_pids(self) -> list[int]:
-        """The media processes of this service, oldest first."""
+    def kill_media(self) -> None:
+        """`kill -9` of the process that carries the one courtroom: the oldest, the spare was started after it."""
         assert self._process is not None
-        found = []
+        pids = []
         for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,args="], text=True).splitlines():
             pid, parent, arguments = line.split(None, 2)
-            if int(parent) == self._process.pid and "media.sfu" in arguments:
-                found.append(int(pid))
-        return sorted(found)
-
-    def kill_media(self) -> None:
-        """`kill -9` of the media process of the one courtroom."""
-        (pid,) = self.media_pids()
-        os.kill(pid, signal.SIGKILL)
+            if int(parent) == self._process.pid and "media.sfu.worker" in arguments:
+                pids.append(int(pid))
+        os.kill(min(pids), signal.SIGKILL)
 
     def relay_packets(self, direction: str, person: Person) -> int:
         """RTP packets the relay counted for this seat. `direction`: `sent` (to the seat) or `received` (from it)."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from playwright.sync_api import Page
 
 PROBE = Path(__file__).with_name("probe.js")
-PATIENCE_S = 40.0  # for a loaded machine of two cores; everything here normally takes a second or two
+PATIENCE_S = 90.0  # for a loaded machine of two cores; everything here normally takes a second or two
 # Of a full-scale tone, per second: 0.5. Half a second of quiet speech has more than this, minutes of silence have less.
 SOUND_ENERGY = 1e-5
 Kind = Literal["audio", "video"]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page
 
 from tests.e2e.accessibility import tab_to, violations
@@ -32,7 +31,6 @@ class Review:
             until(page, lambda: page.evaluate("document.documentElement.lang") != language, what="the language changes")  # noqa: B023 - called at once
 
 
-@pytest.mark.timeout(900)  # forty looks, two seconds each on a busy machine
 def test_every_page_in_both_languages(courtroom: Courtroom, new_page: Callable[..., Page]) -> None:
     server, review = courtroom.server, Review()
     judge_seat, summoned = server.person("presiding_judge"), server.person("witness")
