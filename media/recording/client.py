@@ -1,4 +1,4 @@
-"""The recorder as the rest of the service sees it, and the owner of a recorder process."""
+"""The owner of a recorder process."""
 
 import asyncio
 import logging
@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from media.plan import Kind
 from media.recording import control
 from media.recording.entries import ADVICE, GapCause, ProblemCode, RecorderEvent, RecorderProblem, SegmentClosed
+from media.recording.interface import RecorderError
 from media.recording.seat_recorder import SegmentLength
 from media.taps.framing import framed, read_message
 from media.taps.input_socket import Address
@@ -35,56 +36,8 @@ RETRY_S: Final = 0.5
 MAX_EVENTS: Final = 10_000
 
 
-class RecorderError(Exception):
-    """`code` is stable; the text says what to do."""
-
-    def __init__(self, code: str, advice: str) -> None:
-        super().__init__(advice)
-        self.code = code
-
-
 _LOST: Final = (EOFError, OSError, TimeoutError, msgspec.DecodeError, RecorderError)
 """How it shows that the process at the other end is gone, hangs or is not a recorder."""
-
-
-class Recorder(Protocol):
-    """Records the seats of one hearing. It taps nothing itself: the relay sends to the addresses it gives."""
-
-    async def start_seat(self, seat: str, kinds: Collection[Kind]) -> Mapping[Kind, Address]:
-        """Record `kinds` of `seat`, and return the address the relay has to send each stream to.
-
-        Starting a started seat adds kinds and changes nothing else. Addresses stay the same when the recorder is
-        restarted. Raises RecorderError (bad_seat_name, write_failed, recorder_down).
-        """
-        ...
-
-    async def stop_seat(self, seat: str) -> None:
-        """End the seat's files. Stopping a stopped seat changes nothing."""
-
-    async def expect(self, seat: str, kind: Kind, *, is_sending: bool, cause: GapCause) -> None:
-        """Say that the seat does (not) send `kind` from now on, and why: mute, camera_off, not_recorded.
-
-        What arrives while it should not is thrown away. Raises RecorderError (seat_not_recorded, recorder_down).
-        """
-
-    async def pause(self, reason: str) -> None:
-        """Record nothing of anybody. When this returns, all files are ended. `reason` goes into the gap."""
-
-    async def resume(self) -> None: ...
-
-    async def mark_gap(self, seat: str, kind: Kind, cause: GapCause, opened_at: datetime, closed_at: datetime) -> None:
-        """Write down a gap that the recorder cannot know of, as when the relay died."""
-
-    async def segments(self) -> tuple[SegmentClosed, ...]:
-        """Return all closed segments on disk, also those of earlier recorders: what events may have missed."""
-        ...
-
-    def events(self) -> AsyncIterator[RecorderEvent]:
-        """All events, in order. One consumer. A segment may be reported twice after a restart: seat and number tell."""
-        ...
-
-    async def aclose(self) -> None:
-        """End all files and stop. Safe to call twice."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from media.plan import Kind
 from media.recording import segment as segments
 from media.recording.entries import (
     ADVICE,
-    ClockMapping,
     Entry,
     GapCause,
     KeyframeWanted,
@@ -24,13 +23,13 @@ from media.recording.entries import (
     SeatStopped,
     SegmentOpened,
     SegmentStatus,
-    TrackBegan,
     VideoTrack,
     utc,
 )
 from media.recording.gap_book import GapBook
 from media.recording.segment import Segment
 from media.recording.sidecar import FILE_NAME, Sidecar
+from media.recording.source import Source
 from media.taps.depacketise import Frame, Loss
 from media.taps.room_clock import StreamClock
 from media.taps.stream_intake import Arrival, StreamIntake
@@ -46,7 +45,6 @@ AUDIO_WAITS_S: Final = 0.4
 IDLE_SEGMENT_S: Final = 5.0
 MIN_SEGMENT_S: Final = 1.0
 WRITE_RETRY_S: Final = 1.0
-CLOCK_LINE_S: Final = 10.0
 MAX_PENDING_AUDIO: Final = 100
 
 
@@ -56,19 +54,6 @@ class SegmentLength:
 
     roll_after_s: float = 50.0
     most_s: float = 60.0
-
-
-@dataclass(slots=True)
-class _Source:
-    """What is known of one stream of the seat."""
-
-    intake: StreamIntake
-    since_s: float  # from then on it should be sending
-    is_expected: bool = True
-    heard_s: float | None = None
-    end_s: float | None = None  # the room's time of the last frame that was written
-    is_stalled: bool = False
-    clock_line: tuple[StreamClock, str, float] | None = None
 
 
 class SeatRecorder:
@@ -98,7 +83,7 @@ class SeatRecorder:
         self._payload_codecs = payload_codecs
         self._sidecar = Sidecar(directory / FILE_NAME)
         self._gaps = GapBook(seat, write=self._sidecar.append, report=report, next_gap=next_gap)
-        self._sources: dict[Kind, _Source] = {}
+        self._sources: dict[Kind, Source] = {}
         self._segment: Segment | None = None
         self._opened_s = self._written_s = 0.0
         self._next_number = max(segments.numbers(directory), default=0) + 1
@@ -121,7 +106,7 @@ class SeatRecorder:
             self._gaps.open(kind, GapCause.CRASH, last_s)
         new = [kind for kind in kinds if kind not in self._sources]
         for kind in new:
-            self._sources[kind] = _Source(StreamIntake(kind, self._payload_codecs), at_s)
+            self._sources[kind] = Source(StreamIntake(kind, self._payload_codecs), at_s)
         if new:
             self._started_s = at_s
             self._record(SeatStarted(seat=self.seat, at=utc(at_s), kinds=tuple(self._sources)), True)
@@ -134,7 +119,8 @@ class SeatRecorder:
             return
         if source.is_stalled:
             self._problem(ProblemCode.STALLED_INPUT, at_s, kind, cleared=True)
-        source.is_expected, source.since_s, source.heard_s, source.is_stalled = is_sending, at_s, None, False
+        source.is_expected = is_sending
+        source.begin(at_s)
         source.intake.forget()
         if not is_sending:
             self._gaps.open(kind, cause, at_s)
@@ -161,7 +147,7 @@ class SeatRecorder:
             return
         self._closed_by = None
         for source in self._sources.values():
-            source.since_s, source.heard_s, source.is_stalled = at_s, None, False
+            source.begin(at_s)
         self._want_keyframe(at_s)
 
     def note_gap(self, kind: Kind, cause: GapCause, from_s: float, to_s: float) -> None:
@@ -207,7 +193,9 @@ class SeatRecorder:
             if source.is_expected:
                 self._take(kind, source, source.intake.poll(at_s), at_s)
                 self._watch(kind, source, at_s)
-                self._write_clock_line(kind, source, at_s)
+                mapping = source.clock_line(self.seat, kind, at_s)
+                if mapping is not None:
+                    self._record(mapping, False)
         if self._segment is not None and (
             at_s - self._opened_s >= self._length.most_s or at_s - self._written_s >= IDLE_SEGMENT_S
         ):
@@ -215,22 +203,21 @@ class SeatRecorder:
         self._open_for_audio(at_s)
         self._ask_if_needed(at_s)
 
-    def _heard(self, kind: Kind, source: _Source, at_s: float) -> None:
+    def _heard(self, kind: Kind, source: Source, at_s: float) -> None:
         source.heard_s = at_s
         if source.is_stalled:
             source.is_stalled = False
             self._problem(ProblemCode.STALLED_INPUT, at_s, kind, cleared=True)
 
-    def _watch(self, kind: Kind, source: _Source, at_s: float) -> None:
-        last_s = source.since_s if source.heard_s is None else max(source.since_s, source.heard_s)
-        if source.is_stalled or at_s - last_s < STALLED_AFTER_S:
+    def _watch(self, kind: Kind, source: Source, at_s: float) -> None:
+        if source.is_stalled or at_s - source.silent_since_s < STALLED_AFTER_S:
             return
         source.is_stalled = True
         self._problem(ProblemCode.STALLED_INPUT, at_s, kind)
         if self._gaps.cause(kind) not in (GapCause.DISK, GapCause.CRASH):
             self._gaps.open(kind, GapCause.STALLED, max(source.since_s, source.end_s or source.since_s))
 
-    def _take(self, kind: Kind, source: _Source, arrivals: list[Arrival], at_s: float) -> None:
+    def _take(self, kind: Kind, source: Source, arrivals: list[Arrival], at_s: float) -> None:
         for arrival in arrivals:
             if isinstance(arrival, Frame):
                 clock = source.intake.clock
@@ -242,13 +229,13 @@ class SeatRecorder:
             else:
                 self._on_new_stream(kind, source, at_s)
 
-    def _on_new_stream(self, kind: Kind, source: _Source, at_s: float) -> None:
+    def _on_new_stream(self, kind: Kind, source: Source, at_s: float) -> None:
         if source.end_s is not None and self._gaps.cause(kind) is None:
             self._gaps.open(kind, GapCause.RESTART, source.end_s)
         if self._segment is not None and at_s - self._opened_s >= MIN_SEGMENT_S:
             self._close_segment()
 
-    def _on_frame(self, kind: Kind, source: _Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
+    def _on_frame(self, kind: Kind, source: Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
         if kind is Kind.AUDIO:
             if self._segment is None:
                 if not self._pending_audio:
@@ -260,7 +247,7 @@ class SeatRecorder:
             return
         self._write(kind, source, frame, clock, at_s)
 
-    def _has_place_for(self, frame: Frame, source: _Source, clock: StreamClock, at_s: float) -> bool:
+    def _has_place_for(self, frame: Frame, source: Source, clock: StreamClock, at_s: float) -> bool:
         """Whether a segment with room for this picture is open; a key frame opens one where it is needed."""
         codec = source.intake.codec
         video = self._segment.video if self._segment else None
@@ -286,32 +273,18 @@ class SeatRecorder:
             True,
         )
 
-    def _write(self, kind: Kind, source: _Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
+    def _write(self, kind: Kind, source: Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
         if self._segment is None:
             return
         wall_s = clock.wall_s(frame.ticks)
         if not self._segment.holds(kind, clock):
-            self._record_track(kind, source, frame, clock, self._segment)
+            self._record(source.track_line(self.seat, self._segment.number, kind, frame, clock), False)
         self._segment.write(kind, frame, clock)
         if self._segment.failure is not None:
             self._on_failure(self._segment.failure, at_s)
             return
         source.end_s, self._written_s = wall_s, at_s
         self._gaps.arrived(kind, wall_s)
-
-    def _record_track(self, kind: Kind, source: _Source, frame: Frame, clock: StreamClock, segment: Segment) -> None:
-        self._record(
-            TrackBegan(
-                seat=self.seat,
-                number=segment.number,
-                kind=kind,
-                ssrc=source.intake.ssrc or 0,
-                ticks=frame.ticks,
-                clock_hz=clock.clock_hz,
-                at=utc(clock.wall_s(frame.ticks)),
-            ),
-            False,
-        )
 
     # Segments
 
@@ -406,28 +379,6 @@ class SeatRecorder:
         if video is not None and video.is_expected and self._closed_by is None:
             self._keyframe_asked_s = at_s
             self._report(KeyframeWanted(seat=self.seat))
-
-    def _write_clock_line(self, kind: Kind, source: _Source, at_s: float) -> None:
-        clock, end = source.intake.clock, source.clock_line
-        if clock is None or clock.last_ticks is None or source.intake.ssrc is None:
-            return
-        is_known = end is not None and end[0] is clock and end[1] == clock.source
-        if is_known and end is not None and (clock.source == "arrival" or at_s - end[2] < CLOCK_LINE_S):
-            return
-        source.clock_line = (clock, clock.source, at_s)
-        self._record(
-            ClockMapping(
-                seat=self.seat,
-                kind=kind,
-                ssrc=source.intake.ssrc,
-                ticks=clock.last_ticks,
-                clock_hz=clock.clock_hz,
-                at=utc(clock.wall_s(clock.last_ticks)),
-                source=clock.source,
-                sender_offset_s=clock.sender_offset_s,
-            ),
-            False,
-        )
 
     def _problem(self, code: ProblemCode, at_s: float, kind: Kind | None = None, *, cleared: bool = False) -> None:
         problem = RecorderProblem(

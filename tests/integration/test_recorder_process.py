@@ -17,7 +17,7 @@ import pytest
 
 from media.plan import Kind
 from media.recording import sidecar
-from media.recording.client import RecorderError, RecorderProcess
+from media.recording.client import RecorderProcess
 from media.recording.entries import (
     GapCause,
     GapClosed,
@@ -29,6 +29,7 @@ from media.recording.entries import (
     SegmentOpened,
     SegmentStatus,
 )
+from media.recording.interface import RecorderError
 from media.recording.recovery import scan
 from media.recording.seat_recorder import SegmentLength
 from media.taps.input_socket import Address
