@@ -53,7 +53,7 @@ class OfferMade:
 
     room: str
     peer: str
-    epoch: int  # grows with every new peer connection of this peer
+    epoch: int  # grows with every new peer connection of this peer, also when its room was lost in between
     connection: ConnectionName
     negotiation: int  # grows with every offer of one connection
     sdp: str

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 10.0
 MAX_EVENTS = 10_000
+_FIRST_EPOCH_AT_S = 1_577_836_800  # 2020: epochs stay below 2^31 until 2088
 
 _ERRORS: dict[str, type[MediaError]] = {
     error.code: error
@@ -142,7 +144,12 @@ class RelayProcess:
                 waiting.set_exception(EngineDownError("the relay process is gone"))
         if self._is_closing:
             return
-        await self._kill()
+        try:
+            # Killing first would reap the process behind asyncio's back, and its exit status would be lost.
+            async with asyncio.timeout(1):
+                await self.process.wait()
+        except TimeoutError:
+            await self._kill()
         code = self.process.returncode
         self._on_end(self, f"signal {-code}" if code is not None and code < 0 else f"exit {code}, {cause}")
 
@@ -174,6 +181,7 @@ class SfuEngine:
         self._socket_numbers = count(1)
         self._spare: asyncio.Task[RelayProcess] | None = None
         self._is_closed = False
+        self._last_epoch = 0
 
     def worker_pid(self, room: str) -> int | None:
         """The process that carries `room`."""
@@ -215,9 +223,11 @@ class SfuEngine:
             await relay.aclose()
 
     async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
-        reply = await self._relay(room).call(control.OpenPeer(room, peer, sends, slots))
-        assert reply.epoch is not None, "the relay answers OpenPeer with an epoch"
-        return reply.epoch
+        relay = self._relay(room)
+        # Counted here and from the time of day: epochs grow through restarts of relays and of this process.
+        self._last_epoch = epoch = max(self._last_epoch + 1, int(time.time()) - _FIRST_EPOCH_AT_S)
+        await relay.call(control.OpenPeer(room, peer, epoch, sends, slots))
+        return epoch
 
     async def answer(
         self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str

@@ -22,6 +22,7 @@ class CloseRoom(msgspec.Struct, frozen=True, tag=True):
 class OpenPeer(msgspec.Struct, frozen=True, tag=True):
     room: str
     peer: str
+    epoch: int
     sends: bool
     slots: int
 
@@ -73,12 +74,11 @@ class Call(msgspec.Struct, frozen=True, tag=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """`error` is a code of media.engine; `epoch` answers OpenPeer, `stats` GetStats."""
+    """`error` is a code of media.engine; `stats` answers GetStats."""
 
     number: int
     error: str | None = None
     text: str = ""
-    epoch: int | None = None
     stats: RoomStats | None = None
 
 

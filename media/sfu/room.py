@@ -45,15 +45,12 @@ class Room:
         self._dropped: Counter[str] = Counter()
         self._around = Surroundings(settings, certificate, self._dropped, emit, self._loop.time)
         self._peers: dict[str, Peer] = {}
-        self._epochs: Counter[str] = Counter()
         self._sent_before: Counter[str] = Counter()  # packets sent to a peer by its earlier connections
         self._plan = Plan()
         self._task = asyncio.create_task(self._keep_time(), name=f"reports {name}")
 
-    async def open_peer(self, name: str, *, sends: bool, slots: int) -> int:
+    async def open_peer(self, name: str, epoch: int, *, sends: bool, slots: int) -> None:
         await self.close_peer(name)
-        self._epochs[name] += 1
-        epoch = self._epochs[name]
         uplink = Uplink(self._around, self._name, name, epoch, self._connect_streams) if sends else None
         peer = Peer(epoch, uplink, Downlink(self._around, self._name, name, epoch, slots))
         self._peers[name] = peer
@@ -64,7 +61,6 @@ class Room:
             await self.close_peer(name)
             raise
         self._connect_streams()
-        return epoch
 
     async def close_peer(self, name: str) -> None:
         peer = self._peers.pop(name, None)

@@ -57,8 +57,8 @@ class Worker:
             while True:
                 call = await control.read_frame(reader, control.calls)
                 self._send(await self._answer(call))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the service has gone, or this process ends; nobody awaits this task but the server itself
         finally:
             writer.close()
             if self._writer is writer:
@@ -86,8 +86,7 @@ class Worker:
                     await closed.aclose()
             case control.OpenPeer():
                 room = self._room(request.room)
-                epoch = await room.open_peer(request.peer, sends=request.sends, slots=request.slots)
-                return control.Reply(number=number, epoch=epoch)
+                await room.open_peer(request.peer, request.epoch, sends=request.sends, slots=request.slots)
             case control.ClosePeer():
                 await self._room(request.room).close_peer(request.peer)
             case control.TakeAnswer():

@@ -45,7 +45,7 @@ class FakeMediaEngine:
 
     def __init__(self) -> None:
         self.rooms: dict[str, FakeRoom] = {}
-        self._epochs: dict[tuple[str, str], int] = {}
+        self._last_epoch = 0
         self._events: asyncio.Queue[EngineEvent] = asyncio.Queue()
 
     def warm_up(self) -> None:
@@ -59,8 +59,7 @@ class FakeMediaEngine:
 
     async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
         found = self._room(room)
-        epoch = self._epochs.get((room, peer), 0) + 1
-        self._epochs[room, peer] = epoch
+        self._last_epoch = epoch = self._last_epoch + 1
         opened = FakePeer(epoch, sends, slots)
         found.peers[peer] = opened
         names: tuple[ConnectionName, ...] = ("uplink", "downlink") if sends else ("downlink",)

@@ -1,7 +1,7 @@
 """A real service on real sockets with SQLite; the relay is a fake where a test does not look at media."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.fakes.media_engine import FakeMediaEngine
 
 from hearing_server.cli.sample import SAMPLE_HEARING
 from hearing_server.composition import Service, running_service
 from hearing_server.config import Config
 from hearing_server.domain.ids import HearingId, PersonId
 from hearing_server.domain.settings import Settings
+from media.engine import MediaEngine
+from tests.fakes.media_engine import FakeMediaEngine
 from tests.integration.wire_client import WireClient
 
 
@@ -70,8 +71,19 @@ def config(tmp_path: Path) -> Config:
     return Config(data_dir=tmp_path / "data", port=free_port())
 
 
-async def open_court(config: Config, stack: AsyncExitStack, *, call_notice_s: int = 0) -> Court:
-    service = await stack.enter_async_context(running_service(config, make_engine=lambda _: FakeMediaEngine()))
+def _fake_relay(config: Config) -> MediaEngine:
+    return FakeMediaEngine()
+
+
+async def open_court(
+    config: Config,
+    stack: AsyncExitStack,
+    *,
+    call_notice_s: int = 0,
+    make_engine: Callable[[Config], MediaEngine] | None = _fake_relay,
+) -> Court:
+    """Start a service and schedule the sample hearing. `make_engine` None: our own relay."""
+    service = await stack.enter_async_context(running_service(config, make_engine=make_engine))
     http = await stack.enter_async_context(aiohttp.ClientSession())
     return await _sample_court(service, http, stack, call_notice_s)
 
