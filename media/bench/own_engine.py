@@ -95,7 +95,10 @@ class OwnEngine:
         return sorted(descendants(os.getpid()) - self._strangers)
 
     def facts(self) -> dict[str, Any]:
-        return {"version": f"court-hearing {version('court-hearing')}"}
+        return {
+            "version": f"court-hearing {version('court-hearing')}",
+            "compiled": bool(getattr(self._engine, "is_compiled", False)),
+        }
 
     async def aclose(self) -> None:
         for task in (self._carrying, *self._answers):

@@ -31,9 +31,10 @@ def cpu_grown_s(before: dict[tuple[int, int], int], after: dict[tuple[int, int],
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """Sums over some processes. Memory shared between them counts in each."""
+    """Sums over some processes."""
 
-    rss_mib: float
+    rss_mib: float  # memory that several processes share counts in each
+    pss_mib: float  # such memory counts in equal parts, so that the sum is what is really held
     descriptors: int
     threads: int
     processes: int
@@ -41,19 +42,24 @@ class Footprint:
 
 def footprint(pids: Iterable[int]) -> Footprint:
     """Return what `pids` hold now; processes that are gone hold nothing."""
-    rss_kib = descriptors = threads = processes = 0
+    rss_kib = pss_kib = descriptors = threads = processes = 0
     for pid in pids:
         folder = _PROC / str(pid)
-        try:
-            status = (folder / "status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+        status = _text(folder / "status")
+        if not status:
             continue
-        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        rss_kib += int(fields.get("VmRSS", "0 kB").split()[0])
-        threads += int(fields.get("Threads", "0"))
+        rss_kib += _number(status, "VmRSS:")
+        threads += _number(status, "Threads:")
+        pss_kib += _number(_text(folder / "smaps_rollup"), "Pss:")
         descriptors += len(_entries(folder / "fd"))
         processes += 1
-    return Footprint(rss_mib=rss_kib / 1024, descriptors=descriptors, threads=threads, processes=processes)
+    return Footprint(
+        rss_mib=rss_kib / 1024,
+        pss_mib=pss_kib / 1024,
+        descriptors=descriptors,
+        threads=threads,
+        processes=processes,
+    )
 
 
 def udp_binds(pids: Iterable[int]) -> int:
@@ -97,6 +103,19 @@ def descendants(pid: int) -> set[int]:
                 found.add(child)
                 waiting.append(child)
     return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # the process has just ended, or it is somebody else's
+        return ""
+
+
+def _number(text: str, label: str) -> int:
+    """Return the first number of the line that begins with `label`; 0 without one."""
+    line = next((line for line in text.splitlines() if line.startswith(label)), "")
+    return int(line.split()[1]) if line else 0
 
 
 def _entries(folder: Path) -> list[str]:

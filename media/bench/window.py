@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,13 +54,12 @@ async def _measure(engine: Engine, layout: Layout, window: Window, load: Child) 
     await load.call("go")
     await asyncio.sleep(window.warm_up_s)
     due = {seat.peer: len(seat.sources) for seat in layout}
-    measured = await load.call(
-        "measure", pids=list(engine.pids()), seconds=window.seconds, due=due, timeout_s=window.seconds + 60
-    )
+    carrying = [pid for pid in engine.pids() if udp_binds([pid])]  # others may be starting just now
+    measured = await load.call("measure", pids=carrying, seconds=window.seconds, due=due, timeout_s=window.seconds + 60)
     pids = engine.pids()
     held = footprint(pids)
     row = row_of(measured, streams_of(layout))
-    row.update(rss_mib=round(held.rss_mib, 1), threads=held.threads, processes=held.processes, binds=udp_binds(pids))
+    row.update(asdict(held), binds=udp_binds(pids))
     return {**row, **engine.facts()}
 
 
