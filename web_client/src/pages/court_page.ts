@@ -15,6 +15,7 @@ import { banners, bannersOf, toasts, type Banner } from "../ui/notices.ts";
 import { askLeave, OWN_MICROPHONE_REASON, ownButtons, ownMicrophone } from "../ui/own_controls.ts";
 import { peoplePanel } from "../ui/people_panel.ts";
 import { phoneCourt } from "../ui/phone_court.ts";
+import { skipLink } from "../ui/skip_link.ts";
 import { stage } from "../ui/stage.ts";
 import { languageButton, stateFact, themeButton } from "../ui/state_line.ts";
 
@@ -107,7 +108,7 @@ export class CourtPage extends LightElement {
   #room(context: CourtContext, where: ReturnType<typeof places>, notices: TemplateResult): TemplateResult {
     const { client } = this;
     const why = ownMicrophone(context)?.reason;
-    return html`<a class="skip" href="#main">${t("court.skip")}</a>
+    return html`${skipLink()}
       <header class="state-line on-ink">
         <div class="state-line__case">
           <h1>${client.notice?.case.number}</h1>
@@ -125,7 +126,7 @@ export class CourtPage extends LightElement {
             : nothing}
         </div>
       </header>
-      <main id="main" class="court">
+      <main id="main" class="court" tabindex="-1">
         <div class="court__left">
           ${notices} ${stage(context, where)}
           <div>

@@ -10,7 +10,6 @@ export interface ButtonOptions {
   /** Full name for screen readers where the label alone is ambiguous; it contains the label. */
   name?: string;
   kind?: "primary" | "danger" | "danger-fill" | "plain" | "icon";
-  isPressed?: boolean;
   /** Id of the element that says why the button is not allowed; set exactly when it is not. */
   reasonId?: string | undefined;
   onClick(): void;
@@ -25,7 +24,6 @@ export function button(options: ButtonOptions): TemplateResult {
     data-testid=${ifDefined(options.testid)}
     aria-label=${ifDefined(options.name ?? (isIconOnly ? options.label : undefined))}
     title=${ifDefined(isIconOnly ? (options.name ?? options.label) : undefined)}
-    aria-pressed=${ifDefined(options.isPressed === undefined ? undefined : String(options.isPressed))}
     aria-disabled=${ifDefined(isDisabled ? "true" : undefined)}
     aria-describedby=${ifDefined(options.reasonId)}
     @click=${isDisabled ? null : options.onClick}

@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { t } from "../core/language.ts";
 import type { CaseView } from "../net/messages.gen.ts";
 import { icon } from "./icons.ts";
+import { skipLink } from "./skip_link.ts";
 import { languageButton, themeButton } from "./state_line.ts";
 import "./ticking.ts";
 
@@ -16,7 +17,7 @@ export interface KioskFrame {
 
 /** The page's own element needs the class `page-kiosk`. */
 export function kioskFrame(frame: KioskFrame): TemplateResult {
-  return html`<a class="skip" href="#main">${t("court.skip")}</a>
+  return html`${skipLink()}
     <header class="kiosk-top on-ink">
       <div class="kiosk-top__name">
         <p class="kiosk-top__court">${frame.case?.court_name ?? t("frame.title")}</p>
@@ -26,7 +27,7 @@ export function kioskFrame(frame: KioskFrame): TemplateResult {
       <div class="state-line__tools">${languageButton(frame.redraw)}${themeButton()}</div>
     </header>
     ${frame.steps}
-    <main id="main" class="kiosk-main">${frame.main}</main>`;
+    <main id="main" class="kiosk-main" tabindex="-1">${frame.main}</main>`;
 }
 
 const STEPS = ["devices", "wait", "testify", "finish"] as const;

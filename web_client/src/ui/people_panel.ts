@@ -34,7 +34,6 @@ function microphone(context: CourtContext, seat: SeatView): TemplateResult {
     kind: "icon",
     icon: seat.is_mute_locked ? "lock" : seat.is_muted ? "mic-off" : "mic",
     testid: `mute:${seat.person_id}`,
-    isPressed: seat.is_muted,
     onClick: () => void client.act({ type: seat.is_muted ? "unmute" : "mute", person_id: seat.person_id }),
   });
 }
