@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +11,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 START_S = 60.0
 HEARING = [sys.executable, "-m", "hearing_server"]
@@ -84,12 +85,8 @@ class DemoServer:
     def kill_media(self) -> None:
         """`kill -9` of the process that carries the one courtroom: the oldest, the spare was started after it."""
         assert self._process is not None
-        pids = []
-        for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,args="], text=True).splitlines():
-            pid, parent, arguments = line.split(None, 2)
-            if int(parent) == self._process.pid and "media.sfu.worker" in arguments:
-                pids.append(int(pid))
-        os.kill(min(pids), signal.SIGKILL)
+        relays = [one for one in psutil.Process(self._process.pid).children() if "media.sfu.worker" in one.cmdline()]
+        min(relays, key=psutil.Process.create_time).kill()
 
     def relay_packets(self, direction: str, person: Person) -> int:
         """RTP packets the relay counted for this seat. `direction`: `sent` (to the seat) or `received` (from it)."""
