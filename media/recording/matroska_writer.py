@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
-import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from media.recording.entries import VideoTrack
@@ -171,7 +170,8 @@ def _opus_template() -> InputContainer:
         stream: Any = output.add_stream("libopus", rate=48_000)
         stream.layout = "stereo"
         stream.codec_context.format = "s16"
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), format="s16", layout="stereo")
+        frame = av.AudioFrame(format="s16", layout="stereo", samples=960)
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
         frame.sample_rate, frame.pts = 48_000, 0
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
