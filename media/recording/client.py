@@ -341,7 +341,8 @@ class RecorderProcess:
             await self._has_ended()
         self._forget_process()
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # Process.kill would reap it before the event loop does
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _forget_process(self) -> None:
         file, self._process_file = self._process_file, None

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -108,8 +110,9 @@ class TapProcess:
             return self._is_up.is_set()
         finally:
             writer.close()
-            with suppress(ProcessLookupError):
-                process.kill()
+            if process.returncode is None:
+                with suppress(ProcessLookupError):  # Process.kill would reap it before the event loop does
+                    os.kill(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
