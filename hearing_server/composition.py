@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from media.sfu.client import SfuEngine
-
 from hearing_server.clock import SystemClock
 from hearing_server.config import Config
 from hearing_server.domain.ids import HearingId, PersonId
@@ -26,9 +24,11 @@ from hearing_server.services.hearing_content import HearingContent
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.media_service import MediaService
 from hearing_server.services.scheduling import NewHearing, schedule_hearing
+from hearing_server.services.turn_credentials import TurnServers
 from hearing_server.storage.log_verification import verify_kept_log
 from hearing_server.storage.stores import open_stores
 from media.engine import MediaEngine
+from media.sfu.client import SfuEngine
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,13 @@ async def running_service(
         office = await stack.enter_async_context(administration(config))
         engine = (make_engine or our_relay)(config)
         stack.push_async_callback(engine.aclose)
-        media = MediaService(engine=engine, hearings=office.hearings, attendance=office.attendance, bus=office.bus)
+        media = MediaService(
+            engine=engine,
+            hearings=office.hearings,
+            attendance=office.attendance,
+            bus=office.bus,
+            turn=TurnServers(config.turn_urls, config.turn_secret.get_secret_value()),
+        )
         media.start()
         stack.push_async_callback(media.aclose)
         # Before anybody can connect: deadlines of the log run on, and whoever was here is lost until they return.

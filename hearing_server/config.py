@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,4 +23,6 @@ class Config(BaseSettings):
     media_addresses: tuple[str, ...] = Field((), description="Local addresses for media; default from host.")
     media_advertise: str | None = Field(None, description="Public address when the service is behind NAT.")
     media_ports: tuple[int, int] | None = Field(None, description="Lowest and highest UDP port for media.")
+    turn_urls: tuple[str, ...] = Field((), description="turn:/turns: URLs for browsers that have only TCP or TLS.")
+    turn_secret: SecretStr = Field(SecretStr(""), description="Secret shared with the TURN server (use-auth-secret).")
     link_valid_h: float = Field(72, gt=0, description="How long an unused personal link works, in hours.")

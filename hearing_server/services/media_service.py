@@ -17,6 +17,7 @@ from hearing_server.ports import StorageError
 from hearing_server.services.attendance_service import AttendanceService
 from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.hearing_service import HearingService
+from hearing_server.services.turn_credentials import TurnServers
 from hearing_server.signalling.messages import Answer, Candidate, RequestStream
 from hearing_server.signalling.notices import MediaState, Offer, StreamLabel, Streams
 from media.engine import (
@@ -65,11 +66,18 @@ class MediaService:
     """One relay room a hearing, opened when the first seat asks for media."""
 
     def __init__(
-        self, *, engine: MediaEngine, hearings: HearingService, attendance: AttendanceService, bus: EventBus
+        self,
+        *,
+        engine: MediaEngine,
+        hearings: HearingService,
+        attendance: AttendanceService,
+        bus: EventBus,
+        turn: TurnServers | None = None,
     ) -> None:
         self._engine = engine
         self._hearings = hearings
         self._attendance = attendance
+        self._turn = turn or TurnServers()
         self._rooms: dict[HearingId, _Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         bus.subscribe(self._on_change)
@@ -183,7 +191,13 @@ class MediaService:
         match event:
             case OfferMade():
                 connection.send(
-                    Offer(connection=event.connection, epoch=event.epoch, negotiation=event.negotiation, sdp=event.sdp)
+                    Offer(
+                        connection=event.connection,
+                        epoch=event.epoch,
+                        negotiation=event.negotiation,
+                        sdp=event.sdp,
+                        ice_servers=self._turn.for_seat(SeatId(event.peer), at=self._hearings.now()),
+                    )
                 )
             case SlotsChanged():
                 labels = tuple(

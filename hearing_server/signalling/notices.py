@@ -59,6 +59,14 @@ class StreamLabel(Struct, frozen=True, kw_only=True):
     kind: Literal["audio", "video"]
 
 
+class IceServer(Struct, frozen=True, kw_only=True):
+    """A TURN server with a credential for this seat (W3C RTCIceServer)."""
+
+    urls: tuple[str, ...]
+    username: str
+    credential: str
+
+
 class Offer(Notice, frozen=True, tag="offer"):
     """An SDP offer of the server. A new `epoch` means: drop the old peer connection, make a new one."""
 
@@ -66,6 +74,7 @@ class Offer(Notice, frozen=True, tag="offer"):
     epoch: int
     negotiation: int
     sdp: str
+    ice_servers: tuple[IceServer, ...] = ()  # for browsers that cannot reach the relay directly
 
 
 class Streams(Notice, frozen=True, tag="streams"):

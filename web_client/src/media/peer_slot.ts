@@ -2,7 +2,7 @@
  * One of the two peer connections of a seat. The server offers, this side answers. A new epoch replaces the peer
  * connection; all operations on it run one after another in the order in which the offers came.
  */
-import type { Offer } from "../net/messages.gen.ts";
+import type { IceServer, Offer } from "../net/messages.gen.ts";
 import type { Outgoing } from "../net/connection.ts";
 
 export type PeerState = "idle" | "connecting" | "connected" | "disconnected" | "failed";
@@ -47,7 +47,7 @@ export class PeerSlot {
   /** Answer `offer`. Offers of an older epoch are dropped. Resolves when it has been dealt with; never rejects. */
   take(offer: Offer): Promise<void> {
     if (offer.epoch < this.#epoch) return this.#chain;
-    if (offer.epoch > this.#epoch) this.#renew(offer.epoch);
+    if (offer.epoch > this.#epoch) this.#renew(offer.epoch, offer.ice_servers ?? []);
     const peer = this.#peer;
     if (!peer) return this.#chain;
     return this.run(async () => {
@@ -96,10 +96,13 @@ export class PeerSlot {
     });
   }
 
-  #renew(epoch: number): void {
+  #renew(epoch: number, iceServers: readonly IceServer[]): void {
     this.close();
     this.#epoch = epoch;
-    const peer = this.#host.makePeer({ iceServers: [], bundlePolicy: "max-bundle" });
+    const peer = this.#host.makePeer({
+      iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+      bundlePolicy: "max-bundle",
+    });
     this.#peer = peer;
     this.#enter("connecting");
     peer.onicecandidate = ({ candidate }) => {

@@ -94,6 +94,12 @@ export interface HearingView {
   actions: readonly ActionView[];
 }
 
+export interface IceServer {
+  urls: readonly string[];
+  username: string;
+  credential: string;
+}
+
 export interface Leave {
   type: "leave";
   id: number;
@@ -127,6 +133,7 @@ export interface Offer {
   epoch: number;
   negotiation: number;
   sdp: string;
+  ice_servers?: readonly IceServer[];
 }
 
 export interface Ok {
