@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from media.bench.soak import SoakBenchmark
 from media.engine import MediaEngine, MediaError
 
 EXIT_FOUND_WANTING = 1
+
+PURE_VARIABLE = "HEARING_PURE_RELAY"
+"""1 keeps the relay from using compiled code although it was built."""
 
 Document = dict[str, Any]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -62,6 +66,11 @@ def media(
     )
     document = _run(lambda progress: benchmark.run(_maker(compiled), progress))
     _print(document, as_json, _media_in_words)
+    if compiled and not document["compiled"]:
+        typer.echo(
+            "The compiled fan-out was not used: build it with a C compiler present, as README.md tells.", err=True
+        )
+        raise typer.Exit(EXIT_COULD_NOT)
 
 
 @app.command()
@@ -112,6 +121,10 @@ def soak(
 
 
 def _maker(compiled: bool | None) -> MakeEngine:
+    """Return what makes the engine. Its processes read from the environment whether they may use compiled code."""
+    if compiled is not None:
+        os.environ[PURE_VARIABLE] = "0" if compiled else "1"
+
     def make(folder: Path) -> MediaEngine:
         return our_relay(configured(host="127.0.0.1", data_dir=folder))
 

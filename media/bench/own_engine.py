@@ -13,13 +13,16 @@ from typing import Any, Final
 from media.bench.child import Child, ChildError
 from media.bench.engines import for_each
 from media.bench.layout import Layout, Seat, plan_of, rooms
-from media.bench.processes import descendants
+from media.bench.processes import descendants, has_loaded
 from media.engine import ConnectionName, MediaEngine, OfferMade, PeerNotConnectedError, StaleNegotiationError
 
 logger = logging.getLogger(__name__)
 
 MakeEngine = Callable[[Path], MediaEngine]
 """Makes an engine that listens on 127.0.0.1 and keeps its files in the given folder."""
+
+FAN_OUT_LIBRARY: Final = "_fanout."
+"""File name of the compiled fan-out, up to its ending. Whether it is used is asked of the kernel, not of the engine."""
 
 _CONNECT_S: Final = 60.0
 
@@ -97,7 +100,7 @@ class OwnEngine:
     def facts(self) -> dict[str, Any]:
         return {
             "version": f"court-hearing {version('court-hearing')}",
-            "compiled": bool(getattr(self._engine, "is_compiled", False)),
+            "compiled": any(has_loaded(pid, FAN_OUT_LIBRARY) for pid in self.pids()),
         }
 
     async def aclose(self) -> None:

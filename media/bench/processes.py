@@ -84,6 +84,12 @@ def udp_binds(pids: Iterable[int]) -> int:
     return len(inodes & held)
 
 
+def has_loaded(pid: int, library: str) -> bool:
+    """Return whether a shared library whose file name begins with `library` is loaded into `pid`."""
+    lines = _text(_PROC / str(pid) / "maps").splitlines()
+    return any(line.rsplit("/", 1)[-1].startswith(library) for line in lines)
+
+
 def descendants(pid: int) -> set[int]:
     """Return the processes that `pid` started and those that they started in turn."""
     children: dict[int, list[int]] = {}
