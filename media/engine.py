@@ -6,8 +6,12 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from media.plan import Kind, Plan
+from media.quality import Health
 
 ConnectionName = Literal["uplink", "downlink"]
+
+TapAddress = str | tuple[str, int]
+"""A Unix datagram socket's path, or (IPv4 loopback address, UDP port)."""
 
 
 class MediaError(Exception):
@@ -38,6 +42,12 @@ class StaleNegotiationError(MediaError):
 
 class EngineDownError(MediaError):
     code = "media_down"
+
+
+class BadTapAddressError(MediaError):
+    """A tap's address is not on this machine, or is none."""
+
+    code = "bad_tap_address"
 
 
 class PeerState(StrEnum):
@@ -86,7 +96,26 @@ class RoomLost:
     cause: str
 
 
-EngineEvent = OfferMade | SlotsChanged | PeerStateChanged | RoomLost
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged:
+    """How well a peer's connections work, told when it has changed, at most once a second for each peer.
+
+    None: not known yet, or no longer. While `is_video_paused` the peer is sent sound only; the relay sends pictures
+    again by itself. `uplink_cap_bps` is the ceiling for the peer's pictures, lower while its uplink is bad.
+    """
+
+    room: str
+    peer: str
+    epoch: int
+    uplink: Health | None
+    downlink: Health | None
+    is_video_paused: bool
+    uplink_loss_ratio: float | None = None  # 0-1, of about the last two seconds
+    downlink_loss_ratio: float | None = None
+    uplink_cap_bps: int | None = None
+
+
+EngineEvent = OfferMade | SlotsChanged | PeerStateChanged | RoomLost | HealthChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +182,17 @@ class MediaEngine(Protocol):
 
     async def request_keyframe(self, room: str, source: str) -> None:
         """Ask `source` for a key frame; throttled."""
+
+    async def tap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        """Send plain RTP and sender reports of a stream to `address` too (see `media.taps.wire`), until `untap`.
+
+        Only while the plan publishes the stream. The tap outlives the source's connections, not the room's process:
+        after RoomLost tap again. Packets that the address cannot take are dropped. Tapping twice changes nothing.
+        Raises RoomNotOpenError, BadTapAddressError, EngineDownError.
+        """
+
+    async def untap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        """End a tap: when this returns nothing is sent to `address` any more. Repeating changes nothing."""
 
     async def stats(self, room: str) -> RoomStats: ...
 

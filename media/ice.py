@@ -35,6 +35,8 @@ def parse_candidate(line: str) -> RemoteCandidate | None:
         return None
     text = line.strip().removeprefix("a=").removeprefix("candidate:")
     parts = text.split()
+    if not text.isascii():  # Python takes other digits for numbers too
+        return None
     if len(parts) < 8 or parts[6] != "typ" or parts[2].lower() != "udp":
         return None
     foundation, component, _, priority, host, port, _, kind = parts[:8]
@@ -48,6 +50,8 @@ def parse_candidate(line: str) -> RemoteCandidate | None:
 
 
 def _is_usable_host(host: str) -> bool:
+    if "%" in host:  # a scope names an interface of the other machine
+        return False
     try:
         address = ip_address(host)
     except ValueError:

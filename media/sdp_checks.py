@@ -139,13 +139,13 @@ def _read_section(section: _Section, want: ExpectedSection) -> AnsweredSection:
 
 
 def _payload_types(section: _Section, listed: Sequence[str], want: ExpectedSection) -> tuple[int, ...]:
-    if not all(text.isdigit() and len(text) <= 3 for text in listed):
+    if not all(text.isascii() and text.isdigit() and len(text) <= 3 for text in listed):
         raise BadSdpError(f"section {want.mid}: payload types must be numbers")
     payload_types = tuple(int(text) for text in listed)
     maps: dict[int, str] = {}
     for value in section.all("rtpmap"):
         number, _, encoding = value.partition(" ")
-        if number.isdigit():
+        if number.isascii() and number.isdigit() and len(number) <= 3:
             maps[int(number)] = encoding.strip()
     for payload_type in payload_types:
         offered = want.rtpmap.get(payload_type)

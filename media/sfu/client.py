@@ -12,6 +12,7 @@ from pathlib import Path
 
 from media.engine import (
     BadSdpError,
+    BadTapAddressError,
     ConnectionName,
     EngineDownError,
     EngineEvent,
@@ -21,9 +22,10 @@ from media.engine import (
     RoomNotOpenError,
     RoomStats,
     StaleNegotiationError,
+    TapAddress,
 )
 from media.ice import AddressSettings
-from media.plan import Plan
+from media.plan import Kind, Plan
 from media.sfu import control
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,14 @@ _FIRST_EPOCH_AT_S = 1_577_836_800  # 2020: epochs stay below 2^31 until 2088
 
 _ERRORS: dict[str, type[MediaError]] = {
     error.code: error
-    for error in (BadSdpError, EngineDownError, PeerNotConnectedError, RoomNotOpenError, StaleNegotiationError)
+    for error in (
+        BadSdpError,
+        BadTapAddressError,
+        EngineDownError,
+        PeerNotConnectedError,
+        RoomNotOpenError,
+        StaleNegotiationError,
+    )
 }
 
 
@@ -194,7 +203,12 @@ class SfuEngine:
                 return
             relay = await self._take_spare()
             self._relays[room] = relay
-            await relay.call(control.OpenRoom(room))
+            try:
+                await relay.call(control.OpenRoom(room))
+            except MediaError:
+                self._relays.pop(room, None)
+                await relay.aclose()
+                raise
 
     def warm_up(self) -> None:
         """Start a relay process before it is needed: loading the media stack takes a second or more."""
@@ -246,6 +260,13 @@ class SfuEngine:
 
     async def request_keyframe(self, room: str, source: str) -> None:
         await self._relay(room).call(control.RequestKeyframe(room, source))
+
+    async def tap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        await self._relay(room).call(control.StartTap(room, source, kind, address))
+
+    async def untap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        if room in self._relays:
+            await self._relay(room).call(control.StopTap(room, source, kind, address))
 
     async def stats(self, room: str) -> RoomStats:
         reply = await self._relay(room).call(control.GetStats(room))

@@ -6,6 +6,7 @@ from media.plan import Kind
 
 OPUS, VP8, VP8_RTX, H264, H264_RTX = 111, 96, 97, 98, 99
 MID_ID, AUDIO_LEVEL_ID, ABS_SEND_TIME_ID = 1, 2, 3
+MID_BYTES = 3  # of every mid the relay offers, so that one can be written over another
 
 CLOCK_RATE = {Kind.AUDIO: 48_000, Kind.VIDEO: 90_000}
 RTX_OF = {VP8: VP8_RTX, H264: H264_RTX}

@@ -5,8 +5,17 @@ from typing import TypeVar
 
 import msgspec
 
-from media.engine import ConnectionName, EngineEvent, OfferMade, PeerStateChanged, RoomStats, SlotsChanged
-from media.plan import Plan
+from media.engine import (
+    ConnectionName,
+    EngineEvent,
+    HealthChanged,
+    OfferMade,
+    PeerStateChanged,
+    RoomStats,
+    SlotsChanged,
+    TapAddress,
+)
+from media.plan import Kind, Plan
 
 MAX_FRAME_BYTES = 4 << 20
 
@@ -59,13 +68,27 @@ class RequestKeyframe(msgspec.Struct, frozen=True, tag=True):
     source: str
 
 
+class StartTap(msgspec.Struct, frozen=True, tag=True):
+    room: str
+    source: str
+    kind: Kind
+    address: TapAddress
+
+
+class StopTap(msgspec.Struct, frozen=True, tag=True):
+    room: str
+    source: str
+    kind: Kind
+    address: TapAddress
+
+
 class GetStats(msgspec.Struct, frozen=True, tag=True):
     room: str
 
 
-Request = (
-    OpenRoom | CloseRoom | OpenPeer | ClosePeer | TakeAnswer | TakeCandidate | ApplyPlan | RequestKeyframe | GetStats
-)
+PeerRequest = OpenPeer | ClosePeer | TakeAnswer | TakeCandidate
+StreamRequest = ApplyPlan | RequestKeyframe | StartTap | StopTap
+Request = OpenRoom | CloseRoom | GetStats | PeerRequest | StreamRequest
 
 
 class Call(msgspec.Struct, frozen=True, tag=True):
@@ -94,7 +117,11 @@ class Moved(msgspec.Struct, frozen=True, tag=True):
     event: PeerStateChanged
 
 
-FromWorker = Reply | Offered | Seated | Moved
+class Measured(msgspec.Struct, frozen=True, tag=True):
+    event: HealthChanged
+
+
+FromWorker = Reply | Offered | Seated | Moved | Measured
 
 _T = TypeVar("_T")
 _encoder = msgspec.msgpack.Encoder()
@@ -110,6 +137,8 @@ def event_frame(event: EngineEvent) -> FromWorker:
             return Seated(event)
         case PeerStateChanged():
             return Moved(event)
+        case HealthChanged():
+            return Measured(event)
         case _:
             raise TypeError(f"{type(event).__name__} is not sent by a relay process")
 

@@ -1,6 +1,7 @@
 """One person's two connections to the relay: the uplink that the relay receives, the downlink with its sections."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,19 +9,33 @@ from secrets import randbits
 
 from aiortc import RTCCertificate
 
-from media.engine import ConnectionName, OfferMade, PeerState, PeerStateChanged, StaleNegotiationError
+from media.engine import ConnectionName, HealthChanged, OfferMade, PeerState, PeerStateChanged, StaleNegotiationError
 from media.ice import AddressSettings, parse_candidate
 from media.plan import Kind
+from media.quality import ReceiverQuality, SenderQuality
 from media.sdp_checks import Answer, ExpectedSection, parse_answer
 from media.sfu.codecs import CODECS
+from media.sfu.forward import Forward, OutStream
 from media.sfu.reception import TokenBucket
-from media.sfu.rtcp import KeyFrameRequest, Nack, ReceiverReport, SenderReport, build_remb, build_rr, parse
+from media.sfu.rtcp import (
+    RELAY_SSRC,
+    KeyFrameRequest,
+    Nack,
+    ReceiverReport,
+    SenderReport,
+    build_remb,
+    build_rr,
+    parse,
+)
 from media.sfu.sdp import OfferedSection, write_offer
-from media.sfu.stream import RELAY_SSRC, Forward, OutStream, Source
+from media.sfu.source import Source, Timers
 from media.sfu.transport import Transport
 
-DEFAULT_CAP_BPS = 1_200_000
+logger = logging.getLogger(__name__)
+
 SILENCE_TIMEOUT_S = 12.0
+MAX_SLOTS = 100  # mids have two digits
+PROBES = 20
 _KINDS = (Kind.AUDIO, Kind.VIDEO)
 
 
@@ -32,7 +47,7 @@ class Surroundings:
     certificate: RTCCertificate
     dropped: Counter[str]
     emit: Callable[[OfferMade | PeerStateChanged], None]
-    clock: Callable[[], float]
+    timers: Timers
 
 
 class Connection:
@@ -45,6 +60,7 @@ class Connection:
         self._room, self._peer, self._epoch = room, peer, epoch
         self._session_id = randbits(62)
         self._negotiation = 0
+        self._offered: Sequence[OfferedSection] = ()
         self._is_answered = True
         self._wants_offer = False
         self._rtcp_budget = TokenBucket(rate_per_s=200, burst=400)
@@ -56,6 +72,7 @@ class Connection:
             on_rtp=self.on_rtp,
             on_rtcp=self.on_rtcp,
             on_state=self._on_state,
+            on_route=self.on_route,
         )
 
     async def open(self) -> None:
@@ -69,6 +86,7 @@ class Connection:
             return
         self._wants_offer, self._is_answered = False, False
         self._negotiation += 1
+        self._offered = tuple(self.sections())
         local = self.transport.local(self._session_id)
         self._around.emit(
             OfferMade(
@@ -77,7 +95,7 @@ class Connection:
                 epoch=self._epoch,
                 connection=self.name,
                 negotiation=self._negotiation,
-                sdp=write_offer(local, self._negotiation, self.sections()),
+                sdp=write_offer(local, self._negotiation, self._offered),
             )
         )
 
@@ -91,7 +109,7 @@ class Connection:
                 kind=section.kind,
                 rtpmap={codec.payload_type: codec.encoding for codec in CODECS[section.kind]},
             )
-            for section in self.sections()
+            for section in self._offered
         ]
         parsed = parse_answer(sdp, expected)
         self._is_answered = True
@@ -119,11 +137,14 @@ class Connection:
     def on_answer(self, answer: Answer) -> None:
         raise NotImplementedError
 
-    def on_rtp(self, packet: bytes) -> None:
+    def on_rtp(self, packet: bytes, at_s: float) -> None:
         self._around.dropped["unexpected_rtp"] += 1
 
-    def on_rtcp(self, data: bytes) -> None:
+    def on_rtcp(self, data: bytes, at_s: float) -> None:
         raise NotImplementedError
+
+    def on_route(self) -> None:
+        """Hook for a peer that moved to another address, or is gone."""
 
     def on_connected(self) -> None:
         """Hook for what can begin now."""
@@ -149,58 +170,84 @@ class Uplink(Connection):
         super().__init__(around, room, peer, epoch)
         self._on_sources = on_sources
         self.sources: dict[Kind, Source] = {}
-        self._by_ssrc: dict[int, Callable[[bytes], None]] = {}
-        self.cap_bps = DEFAULT_CAP_BPS
+        self._by_ssrc: dict[int, Callable[[bytes, float], None]] = {}
+        self._counted: dict[int, tuple[int, int]] = {}  # SSRC -> expected and lost at the last report
+        self.quality = SenderQuality()
 
     def sections(self) -> Sequence[OfferedSection]:
         return self._SECTIONS
 
     def on_answer(self, answer: Answer) -> None:
-        self.sources, self._by_ssrc = {}, {}
+        self._close_sources()
         for section in answer.sections:
             if section.ssrc is None:
                 continue
-            source = Source(section.kind, section.ssrc, section.rtx_ssrc, self.transport, self._around.clock)
+            source = Source(
+                section.kind,
+                section.ssrc,
+                section.rtx_ssrc,
+                section.payload_types,
+                self.transport,
+                self._around.timers,
+            )
             self.sources[section.kind] = source
             self._by_ssrc[section.ssrc] = source.take
             if section.rtx_ssrc is not None:
                 self._by_ssrc[section.rtx_ssrc] = source.take_rtx
         self._on_sources()
 
+    def _close_sources(self) -> None:
+        for source in self.sources.values():
+            source.close()
+        self.sources, self._by_ssrc = {}, {}
+
+    async def aclose(self) -> None:
+        self._close_sources()
+        await super().aclose()
+
     def on_connected(self) -> None:
         for source in self.sources.values():
-            if source.forwards:
-                source.want_key_frame()
+            source.on_connected()
 
-    def on_rtp(self, packet: bytes) -> None:
+    def on_rtp(self, packet: bytes, at_s: float) -> None:
         take = self._by_ssrc.get(int.from_bytes(packet[8:12], "big"))
         if take is None:
             self._around.dropped["unknown_ssrc"] += 1
             return
-        take(packet)
+        take(packet, at_s)
 
-    def on_rtcp(self, data: bytes) -> None:
-        if not self._rtcp_budget.take(self._around.clock()):
+    def on_rtcp(self, data: bytes, at_s: float) -> None:
+        if not self._rtcp_budget.take(at_s):
             self._around.dropped["rtcp_flood"] += 1
             return
         for packet in parse(data):
             if isinstance(packet, SenderReport):
                 for source in self.sources.values():
                     if source.ssrc == packet.ssrc:
-                        source.take_sender_report(packet)
+                        source.take_sender_report(packet, at_s)
 
     def report(self, at_s: float) -> None:
         """Send what a sender needs every second: losses, round trip, ceiling (RR and REMB)."""
         blocks = [block for source in self.sources.values() if (block := source.report_block(at_s)) is not None]
         if not blocks or not self.transport.is_connected:
             return
+        self._measure(at_s)
         video = [source.ssrc for source in self.sources.values() if source.kind is Kind.VIDEO]
-        remb = build_remb(RELAY_SSRC, self.cap_bps, video) if video else b""
+        remb = build_remb(RELAY_SSRC, self.quality.cap_bps, video) if video else b""
         self.transport.send_rtcp(build_rr(RELAY_SSRC, blocks) + remb)
 
-    def ask_again(self, at_s: float) -> None:
+    def _measure(self, at_s: float) -> None:
+        expected = lost = 0
+        jitter_ms = 0.0
         for source in self.sources.values():
-            source.ask_again(at_s)
+            before = self._counted.get(source.ssrc, (0, 0))
+            now = source.reception.expected, source.reception.expected - source.reception.received
+            self._counted[source.ssrc] = now
+            if now[0] > before[0]:
+                expected += now[0] - before[0]
+                lost += max(0, now[1] - before[1])
+                jitter_ms = max(jitter_ms, source.reception.jitter_ms)
+        self.quality.add(at_s, expected, lost, jitter_ms)
 
 
 class Downlink(Connection):
@@ -216,6 +263,7 @@ class Downlink(Connection):
         self.forwards: dict[tuple[str, Kind], Forward] = {}
         self._by_ssrc: dict[int, Forward] = {}
         self._feedback_budget = TokenBucket(rate_per_s=100, burst=200)
+        self.quality = ReceiverQuality()
         for _ in range(slots):
             self._add_slot()
 
@@ -230,6 +278,7 @@ class Downlink(Connection):
                     ssrc=randbits(31) | 2,
                     rtx_ssrc=randbits(31) | 1 << 31,
                     cname=cname,
+                    rtx_sequence=randbits(14),
                 )
                 for kind in _KINDS
             }
@@ -262,7 +311,12 @@ class Downlink(Connection):
 
     def on_connected(self) -> None:
         for forward in self.forwards.values():
+            forward.source.reform()
             forward.source.want_key_frame()
+
+    def on_route(self) -> None:
+        for forward in self.forwards.values():
+            forward.source.reform()
 
     def seat(self, wanted: set[str]) -> bool:
         """Give every source in `wanted` a slot, keeping those that have one. True: the use of slots has changed."""
@@ -272,6 +326,9 @@ class Downlink(Connection):
             free = next((slot for slot in range(len(self._slots)) if slot not in self._users), None)
             if free is None:
                 free = len(self._slots)
+                if free == MAX_SLOTS:
+                    logger.error("a peer is to receive more than %d people; the rest is left out", MAX_SLOTS)
+                    break
                 self._add_slot()
                 self._wants_offer = True
             self._users[free] = source
@@ -279,9 +336,9 @@ class Downlink(Connection):
             self.offer()
         return self._users != before
 
-    def out_stream(self, source: str, kind: Kind) -> OutStream:
-        slot = next(slot for slot, user in self._users.items() if user == source)
-        return self._slots[slot][kind]
+    def out_stream(self, source: str, kind: Kind) -> OutStream | None:
+        slot = next((slot for slot, user in self._users.items() if user == source), None)
+        return None if slot is None else self._slots[slot][kind]
 
     def slots(self, kinds: Callable[[str], Sequence[Kind]]) -> tuple[tuple[str, str, Kind], ...]:
         """(mid, source, kind) of every section in use."""
@@ -294,22 +351,44 @@ class Downlink(Connection):
     def connect(self, name: str, source: Source) -> None:
         """Begin to carry `source`. Nothing flows until the section is accepted and the transport connected."""
         out = self.out_stream(name, source.kind)
+        if out is None:
+            return
         forward = Forward(source, out, self.transport)
+        if source.kind is Kind.VIDEO:
+            forward.pause(self.quality.is_video_paused)
         self.forwards[name, source.kind] = forward
         self._by_ssrc[out.ssrc] = forward
-        source.forwards.append(forward)
-        source.want_key_frame()
+        source.attach(forward)
 
     def disconnect(self, name: str, kind: Kind) -> None:
         """Carry the stream no more, from this instant on."""
         forward = self.forwards.pop((name, kind), None)
         if forward is not None:
             self._by_ssrc.pop(forward.out.ssrc, None)
-            if forward in forward.source.forwards:
-                forward.source.forwards.remove(forward)
+            forward.stop()
+            forward.source.detach(forward)
 
-    def on_rtcp(self, data: bytes) -> None:
-        at_s = self._around.clock()
+    def measure(self, at_s: float) -> None:
+        """Judge the last second by the receiver's reports, and stop or resume its pictures."""
+        expected = lost = 0
+        rtt_ms: float | None = None
+        jitter_ms = 0.0
+        for forward in self.forwards.values():
+            counted = forward.take_losses()
+            expected, lost = expected + counted[0], lost + counted[1]
+            if forward.is_paused:
+                continue
+            jitter_ms = max(jitter_ms, forward.jitter_ms or 0.0)
+            if forward.rtt_ms is not None:
+                rtt_ms = max(rtt_ms or 0.0, forward.rtt_ms)
+        self.quality.add(at_s, expected, lost, rtt_ms, jitter_ms)
+        video = [forward for forward in self.forwards.values() if forward.out.kind is Kind.VIDEO]
+        for forward in video:
+            forward.pause(self.quality.is_video_paused)
+        if video and self.quality.is_video_paused:
+            video[0].probe(PROBES)
+
+    def on_rtcp(self, data: bytes, at_s: float) -> None:
         if not self._rtcp_budget.take(at_s):
             self._around.dropped["rtcp_flood"] += 1
             return
@@ -326,8 +405,10 @@ class Downlink(Connection):
                     self._around.dropped["feedback_flood"] += 1
                 elif isinstance(packet, Nack):
                     forward.resend(packet.sequences, at_s)
-                else:
+                elif forward.may_ask_key_frame(at_s):
                     forward.source.want_key_frame()
+                else:
+                    self._around.dropped["key_frame_flood"] += 1
 
 
 @dataclass(slots=True)
@@ -335,6 +416,7 @@ class Peer:
     epoch: int
     uplink: Uplink | None
     downlink: Downlink
+    told_health: HealthChanged | None = None
 
     def connections(self) -> list[Connection]:
         return [self.downlink] if self.uplink is None else [self.uplink, self.downlink]

@@ -38,14 +38,14 @@ class Reception:
         if ahead >= 0x8000:
             return ahead - 0x10000
         if ahead > MAX_JUMP:  # a restarted sender, not a loss
-            self._restart(sequence)
+            self._restart(self.highest + ahead)
         else:
             self.highest += ahead
         self._note_transit(timestamp, at_s)
         return ahead
 
-    def _restart(self, sequence: int) -> None:
-        self.base = self.highest = sequence
+    def _restart(self, highest: int) -> None:
+        self.base = self.highest = highest  # never runs backwards: whoever keeps packets counts on it
         self.received = 1
         self._expected_prior = self._received_prior = 0
         self._transit = None
@@ -62,6 +62,11 @@ class Reception:
         self._transit = transit
 
     @property
+    def expected(self) -> int:
+        """How many packets were sent, judging by their numbers, since the stream began or began anew."""
+        return self.highest - self.base + 1 if self.base >= 0 else 0
+
+    @property
     def jitter_ms(self) -> float:
         return 1000 * self.jitter / self.clock_rate
 
@@ -70,7 +75,7 @@ class Reception:
 
     def report(self, ssrc: int, at_s: float) -> ReportBlock:
         """Return the report block since the last call."""
-        expected = self.highest - self.base + 1 if self.base >= 0 else 0
+        expected = self.expected
         expected_now = expected - self._expected_prior
         lost_now = expected_now - (self.received - self._received_prior)
         self._expected_prior, self._received_prior = expected, self.received
@@ -129,6 +134,10 @@ class Gaps:
             missing.due_at = at_s + RETRY_S
             wanted.append(sequence)
         return wanted, lost
+
+    def take(self, sequence: int) -> bool:
+        """Whether `sequence` was missing; from now on it is not."""
+        return self._missing.pop(sequence, None) is not None
 
     def clear(self) -> None:
         self._missing.clear()

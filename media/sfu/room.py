@@ -10,22 +10,26 @@ from aiortc import RTCCertificate
 from media.engine import (
     ConnectionName,
     EngineEvent,
+    HealthChanged,
     PeerNotConnectedError,
     PeerStats,
     RoomStats,
     SlotsChanged,
     StaleNegotiationError,
     StreamStats,
+    TapAddress,
 )
 from media.ice import AddressSettings
 from media.plan import Edge, Kind, Plan, difference
+from media.quality import Health
+from media.sfu.forward import Forward
 from media.sfu.peer import Downlink, Peer, Surroundings, Uplink
-from media.sfu.stream import Forward, Source
+from media.sfu.source import Source
+from media.sfu.tap import TapSockets
 
 logger = logging.getLogger(__name__)
 
 REPORT_INTERVAL_S = 1.0
-RETRY_INTERVAL_S = 0.03
 
 
 class Room:
@@ -43,10 +47,12 @@ class Room:
         self._emit = emit
         self._loop = asyncio.get_running_loop()
         self._dropped: Counter[str] = Counter()
-        self._around = Surroundings(settings, certificate, self._dropped, emit, self._loop.time)
+        self._around = Surroundings(settings, certificate, self._dropped, emit, self._loop)
         self._peers: dict[str, Peer] = {}
         self._sent_before: Counter[str] = Counter()  # packets sent to a peer by its earlier connections
         self._plan = Plan()
+        self._tap_sockets = TapSockets(lambda reason: self._dropped.update((reason,)))
+        self._taps: dict[tuple[str, Kind], dict[TapAddress, Callable[[bytes], None]]] = {}
         self._task = asyncio.create_task(self._keep_time(), name=f"reports {name}")
 
     async def open_peer(self, name: str, epoch: int, *, sends: bool, slots: int) -> None:
@@ -66,9 +72,9 @@ class Room:
         peer = self._peers.pop(name, None)
         if peer is None:
             return
-        self._sent_before[name] += peer.downlink.transport.sent_packets
         for source, kind in list(peer.downlink.forwards):
             peer.downlink.disconnect(source, kind)
+        self._sent_before[name] += peer.downlink.transport.sent_packets
         for other in self._peers.values():
             for kind in Kind:
                 other.downlink.disconnect(name, kind)
@@ -92,15 +98,29 @@ class Room:
         for edge in change.removed_edges:
             if (peer := self._peers.get(edge.receiver)) is not None:
                 peer.downlink.disconnect(edge.source, edge.kind)
-        for name, kind in (*change.removed_publishers, *change.added_publishers):
-            source = self._source(name, kind)
-            if source is not None:
-                self._publish(name, source)
+        for name, kind in change.removed_publishers:
+            if (source := self._source(name, kind)) is not None:
+                source.publish(False)
         self._connect_streams()
 
     def request_keyframe(self, name: str) -> None:
         if (source := self._source(name, Kind.VIDEO)) is not None:
             source.want_key_frame()
+
+    def tap(self, name: str, kind: Kind, address: TapAddress) -> None:
+        """Raises BadTapAddressError."""
+        taps = self._taps.setdefault((name, kind), {})
+        if address in taps:
+            return
+        taps[address] = self._tap_sockets.sender(address)
+        if (source := self._source(name, kind)) is not None:
+            source.add_tap(taps[address])
+
+    def untap(self, name: str, kind: Kind, address: TapAddress) -> None:
+        tap = self._taps.get((name, kind), {}).pop(address, None)
+        source = self._source(name, kind)
+        if tap is not None and source is not None and tap in source.taps:
+            source.taps.remove(tap)
 
     def stats(self) -> RoomStats:
         return RoomStats(
@@ -114,6 +134,8 @@ class Room:
         await asyncio.wait([self._task])
         for name in list(self._peers):
             await self.close_peer(name)
+        self._taps.clear()
+        self._tap_sockets.close()
 
     def _connection(self, name: str, connection: ConnectionName, epoch: int) -> Uplink | Downlink:
         peer = self._peers.get(name)
@@ -131,9 +153,10 @@ class Room:
         return None if peer is None or peer.uplink is None else peer.uplink.sources.get(kind)
 
     def _publish(self, name: str, source: Source) -> None:
-        source.is_published = (name, source.kind) in self._plan.publishers
-        if not source.is_published:
-            source.forget()
+        source.publish((name, source.kind) in self._plan.publishers)
+        for tap in self._taps.get((name, source.kind), {}).values():
+            if tap not in source.taps:
+                source.add_tap(tap)
 
     def _connect_streams(self) -> None:
         """Bring slots and forwards in line with the plan, for whoever is connected now."""
@@ -166,6 +189,7 @@ class Room:
         at_s = self._loop.time()
         sent: dict[str, dict[Kind, StreamStats]] = {}
         for (source, kind), forward in peer.downlink.forwards.items():
+            forward.settle()
             sent.setdefault(source, {})[kind] = _forward_stats(forward, at_s)
         sources = {} if peer.uplink is None else peer.uplink.sources
         return PeerStats(
@@ -175,21 +199,50 @@ class Room:
         )
 
     async def _keep_time(self) -> None:
-        next_report_s = self._loop.time() + REPORT_INTERVAL_S
         while True:
-            await asyncio.sleep(RETRY_INTERVAL_S)
+            await asyncio.sleep(REPORT_INTERVAL_S)
             at_s = self._loop.time()
-            is_report_due = at_s >= next_report_s
-            if is_report_due:
-                next_report_s = at_s + REPORT_INTERVAL_S
-            for peer in list(self._peers.values()):
-                if peer.uplink is not None:
-                    peer.uplink.ask_again(at_s)
-                    if is_report_due:
-                        peer.uplink.report(at_s)
-                if is_report_due:
-                    for connection in peer.connections():
-                        connection.watch(at_s)
+            for name, peer in list(self._peers.items()):
+                try:
+                    self._report(name, peer, at_s)
+                except Exception:
+                    logger.exception("the reports of a peer failed")  # the other peers still get theirs
+
+    def _report(self, name: str, peer: Peer, at_s: float) -> None:
+        if peer.uplink is not None:
+            peer.uplink.report(at_s)
+        peer.downlink.measure(at_s)
+        for connection in peer.connections():
+            connection.watch(at_s)
+        told = peer.told_health
+        health = self._health(name, peer)
+        if told is None or _verdict(health) != _verdict(told):
+            peer.told_health = health
+            if told is not None or _verdict(health) != _UNKNOWN:
+                self._emit(health)
+
+    def _health(self, name: str, peer: Peer) -> HealthChanged:
+        up, down = None if peer.uplink is None else peer.uplink.quality, peer.downlink.quality
+        return HealthChanged(
+            room=self._name,
+            peer=name,
+            epoch=peer.epoch,
+            uplink=None if up is None else up.health,
+            downlink=down.health,
+            is_video_paused=down.is_video_paused,
+            uplink_loss_ratio=None if up is None else up.loss_ratio,
+            downlink_loss_ratio=down.loss_ratio,
+            uplink_cap_bps=None if up is None else up.cap_bps,
+        )
+
+
+_Verdict = tuple[Health | None, Health | None, bool]
+_UNKNOWN: _Verdict = (None, None, False)
+
+
+def _verdict(health: HealthChanged) -> _Verdict:
+    """What makes a change worth telling."""
+    return health.uplink, health.downlink, health.is_video_paused
 
 
 def _age(last_at_s: float | None, at_s: float) -> float | None:

@@ -8,6 +8,7 @@ SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 NACK = 1
 PLI, FIR, APPLICATION = 1, 4, 15
 MAX_PACKETS = 32  # in one compound packet; more is nobody's honest report
+RELAY_SSRC = 1  # what the relay calls itself in its own reports
 NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 
 

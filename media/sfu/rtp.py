@@ -3,6 +3,8 @@
 from struct import pack, unpack_from
 from typing import NamedTuple
 
+from media.sfu.codecs import ABS_SEND_TIME_ID, AUDIO_LEVEL_ID, MID_BYTES, MID_ID
+
 HEADER_BYTES = 12
 ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285, section 4.2
 
@@ -17,12 +19,12 @@ class Layout(NamedTuple):
     """Offsets into one packet, in bytes. 0 means: not there."""
 
     payload_at: int
-    mid_at: int  # first byte of the value
-    mid_bytes: int
+    mid_at: int  # first byte of the value, which has MID_BYTES
     abs_send_time_at: int  # first byte of the three-byte value
+    is_clean: bool  # every header extension is one the relay offered, once, in the form it can rewrite
 
 
-def layout(packet: bytes, mid_id: int, abs_send_time_id: int) -> Layout:
+def layout(packet: bytes) -> Layout:
     """Find the payload and the two header extensions a relay rewrites (RFC 3550, 5.1; RFC 8285, 4.2).
 
     Raises BadRtpError: the header is longer than the packet.
@@ -33,7 +35,7 @@ def layout(packet: bytes, mid_id: int, abs_send_time_id: int) -> Layout:
     if not first & 0x10:
         if at > size:
             raise BadRtpError("header is longer than the packet")
-        return Layout(at, 0, 0, 0)
+        return Layout(at, 0, 0, True)
     if at + 4 > size:
         raise BadRtpError("extension header is longer than the packet")
     profile, words = unpack_from("!HH", packet, at)
@@ -41,22 +43,30 @@ def layout(packet: bytes, mid_id: int, abs_send_time_id: int) -> Layout:
     end = at + 4 * words
     if end > size:
         raise BadRtpError("extension is longer than the packet")
-    mid_at = mid_bytes = abs_at = 0
-    if profile == ONE_BYTE_PROFILE:
-        while at < end:
-            head = packet[at]
-            at += 1
-            if head == 0:
-                continue
-            number, length = head >> 4, (head & 0x0F) + 1
-            if number == 15 or at + length > end:
-                break
-            if number == mid_id:
-                mid_at, mid_bytes = at, length
-            elif number == abs_send_time_id and length == 3:
-                abs_at = at
-            at += length
-    return Layout(end, mid_at, mid_bytes, abs_at)
+    if profile != ONE_BYTE_PROFILE:
+        return Layout(end, 0, 0, False)
+    mid_at = abs_at = 0
+    is_clean = True
+    while at < end:
+        head = packet[at]
+        at += 1
+        if head == 0:
+            continue
+        number, length = head >> 4, (head & 0x0F) + 1
+        if number == MID_ID and length == MID_BYTES and not mid_at:
+            mid_at = at
+        elif number == ABS_SEND_TIME_ID and length == 3 and not abs_at:
+            abs_at = at
+        elif number != AUDIO_LEVEL_ID:
+            is_clean = False
+        at += length
+    return Layout(end, mid_at, abs_at, is_clean and at <= end)
+
+
+def without_extensions(packet: bytes, payload_at: int) -> bytes:
+    """Return `packet` with no header extension at all."""
+    fixed = HEADER_BYTES + 4 * (packet[0] & 0x0F)
+    return bytes((packet[0] & ~0x10 & 0xFF,)) + packet[1:fixed] + packet[payload_at:]
 
 
 def abs_send_time(at_s: float) -> bytes:

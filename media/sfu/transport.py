@@ -12,7 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import aioice
 from aiortc import (
@@ -30,6 +30,7 @@ from pylibsrtp import Session, _binding
 from media.engine import PeerState
 from media.ice import MAX_CANDIDATES, AddressSettings, RemoteCandidate
 from media.sdp_checks import Answer
+from media.sfu.reception import TokenBucket
 from media.sfu.sdp import LocalCandidate, LocalTransport
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,42 @@ _in = _ffi.buffer(_in_c)
 OUT_C = _ffi.new("char[]", _CAPACITY)
 OUT = _ffi.buffer(OUT_C)
 OUT_VIEW = memoryview(OUT)
-_length = _ffi.new("int *")
-_unprotect, _protect, _protect_rtcp = _lib.srtp_unprotect, _lib.srtp_protect, _lib.srtp_protect_rtcp
+LENGTH = _ffi.new("int *")
+_unprotect, protect, _protect_rtcp = _lib.srtp_unprotect, _lib.srtp_protect, _lib.srtp_protect_rtcp
+
+
+def function_address(name: str) -> int:
+    """Return where a function of libsrtp is in memory."""
+    return int(_ffi.cast("uintptr_t", _ffi.addressof(_lib, name)))
+
+
+def session_address(session: Any) -> int:
+    """Return where a C session (`Transport.tx`) is in memory."""
+    return int(_ffi.cast("uintptr_t", session))
+
+
+class Route(NamedTuple):
+    """The nominated pair: where media comes from and goes to. TURN is the peer's business, so all sockets are ours."""
+
+    protocol: Any
+    socket: socket.socket
+    send: Callable[..., int]  # the socket's sendto
+    address: tuple[str, int]
+
+
+class _Nominated(dict[int, Any]):
+    """aioice's table of nominated pairs, which tells when it changes: a peer may move to another address."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+
+    def __setitem__(self, component: int, pair: Any) -> None:
+        super().__setitem__(component, pair)
+        self._on_change()
+
+    def clear(self) -> None:
+        super().clear()
+        self._on_change()
 
 
 class _Connection(aioice.Connection):
@@ -56,6 +91,7 @@ class _Connection(aioice.Connection):
         super().__init__(ice_controlling=True)
         self._settings = settings
         self._on_datagram = on_datagram
+        self.sockets: dict[Any, socket.socket] = {}
 
     async def gather_candidates(self) -> None:
         if self._local_candidates_start:
@@ -75,7 +111,10 @@ class _Connection(aioice.Connection):
                 break
         else:
             raise OSError(f"no free UDP port at {address}")
-        raw = transport.get_extra_info("socket")
+        # A socket object of its own on the same socket: media is sent without the event loop.
+        raw = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        self.sockets[protocol] = raw
+        raw.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             raw.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
         host, bound = transport.get_extra_info("sockname")[:2]
@@ -115,9 +154,10 @@ class _Gatherer(RTCIceGatherer):
 
 
 class Transport:
-    """One bundle: a socket per address, ICE, DTLS, SRTP. `on_rtp(packet)` and `on_rtcp(packet)` get plain bytes.
+    """One bundle: a socket per address, ICE, DTLS, SRTP.
 
-    `on_state` is told CONNECTED, FAILED. Nothing here raises out of a socket's callback.
+    `on_rtp(packet, at_s)` and `on_rtcp(packet, at_s)` get plain bytes and the loop's time, `on_state` CONNECTED or
+    FAILED; `on_route` is called when `route` has changed. Nothing here raises out of a socket's callback.
     """
 
     def __init__(
@@ -126,24 +166,29 @@ class Transport:
         settings: AddressSettings,
         certificate: RTCCertificate,
         dropped: Counter[str],
-        on_rtp: Callable[[bytes], None],
-        on_rtcp: Callable[[bytes], None],
+        on_rtp: Callable[[bytes, float], None],
+        on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[PeerState], None],
+        on_route: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._dropped = dropped
-        self._on_rtp, self._on_rtcp, self._on_state = on_rtp, on_rtcp, on_state
+        self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        self._on_state, self._on_route = on_state, on_route
+        self._time = asyncio.get_running_loop().time
         self._connection = _Connection(settings, self._on_datagram)
         self._ice = RTCIceTransport(_Gatherer(self._connection))
         self._dtls = RTCDtlsTransport(self._ice, [certificate])
-        self._nominated: dict[int, Any] = self._connection._nominated
+        self._connection._nominated = _Nominated(self._find_route)
+        self.route: Route | None = None
         self._rx: Session | None = None
-        self._tx: Any = None  # the C session
-        self._sockets: dict[Any, socket.socket] = {}
+        self.tx_session: Any = None
+        self.tx: Any = None  # its C session
+        self._stranger_budget = TokenBucket(rate_per_s=100, burst=200)  # each costs an HMAC, and an answer
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.last_heard_s = asyncio.get_running_loop().time()
-        self.sent_packets = 0
+        self.last_heard_s = self._time()
+        self.sent_packets = 0  # RTP, handed to the socket
         self.is_connected = False
 
     async def gather(self) -> None:
@@ -190,38 +235,44 @@ class Transport:
             )
         )
 
+    def count(self, reason: str, times: int = 1) -> None:
+        """Count datagrams that were dropped."""
+        self._dropped[reason] += times
+
+    def _find_route(self) -> None:
+        pair = self._connection._nominated.get(1)
+        raw = None if pair is None else self._connection.sockets.get(pair.protocol)
+        self.route = None if pair is None or raw is None else Route(pair.protocol, raw, raw.sendto, pair.remote_addr)
+        self._on_route()
+
     def send_rtcp(self, packet: bytes) -> None:
-        if self._tx is None or len(packet) > MAX_RTCP_BYTES:
-            return
         size = len(packet)
+        if self.tx is None or size > MAX_RTCP_BYTES:
+            return
         OUT[0:size] = packet
-        _length[0] = size
-        if _protect_rtcp(self._tx, OUT_C, _length):
+        LENGTH[0] = size
+        if _protect_rtcp(self.tx, OUT_C, LENGTH):
             self._dropped["protect_failed"] += 1
             return
-        self._send(_length[0])
+        self._send(LENGTH[0])
 
     def send_rtp(self, size: int) -> None:
         """Protect and send the first `size` bytes of OUT."""
-        if self._tx is None:
+        if self.tx is None:
             return
-        _length[0] = size
-        if _protect(self._tx, OUT_C, _length):
+        LENGTH[0] = size
+        if protect(self.tx, OUT_C, LENGTH):
             self._dropped["protect_failed"] += 1
             return
         self.sent_packets += 1
-        self._send(_length[0])
+        self._send(LENGTH[0])
 
     def _send(self, size: int) -> None:
-        pair = self._nominated.get(1)
-        if pair is None:
+        route = self.route
+        if route is None:
             return
-        protocol = pair.protocol
-        raw = self._sockets.get(protocol)
         try:
-            if raw is None:
-                raw = self._sockets[protocol] = _raw_socket(protocol)
-            raw.sendto(OUT_VIEW[:size], pair.remote_addr)
+            route.send(OUT_VIEW[:size], route.address)
         except BlockingIOError:
             self._dropped["send_buffer_full"] += 1
         except OSError:
@@ -239,11 +290,11 @@ class Transport:
             else:
                 self._dropped["unknown"] += 1
             return
-        pair = self._nominated.get(1)
+        route = self.route
         rx = self._rx
         if size < MIN_DATAGRAM_BYTES:
             self._dropped["length"] += 1
-        elif pair is None or pair.protocol is not protocol or pair.remote_addr != address[:2]:
+        elif route is None or route.protocol is not protocol or route.address != address[:2]:
             self._dropped["wrong_source"] += 1
         elif rx is None:
             self._dropped["before_dtls"] += 1
@@ -254,32 +305,37 @@ class Transport:
         try:
             if 192 <= data[1] <= 223:  # RFC 5761, section 4
                 packet = rx.unprotect_rtcp(data)
-                self.last_heard_s = asyncio.get_running_loop().time()
-                self._on_rtcp(packet)
+                self.last_heard_s = at_s = self._time()
+                self._on_rtcp(packet, at_s)
                 return
             _in[0:size] = data
-            _length[0] = size
-            if _unprotect(rx._srtp[0], _in_c, _length):
+            LENGTH[0] = size
+            if _unprotect(rx._srtp[0], _in_c, LENGTH):
                 self._dropped["srtp"] += 1
                 return
-            self.last_heard_s = asyncio.get_running_loop().time()
-            self._on_rtp(_in[0 : _length[0]])
+            self.last_heard_s = at_s = self._time()
+            self._on_rtp(_in[0 : LENGTH[0]], at_s)
         except Exception as error:
             # Whatever a peer sends, it must not end the socket's callback for everybody else.
             self._dropped["bad_packet"] += 1
             logger.debug("packet dropped: %s", type(error).__name__)
 
     def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
-        if data[0] >= 20 and (pair := self._nominated.get(1)) is not None and pair.remote_addr != address[:2]:
+        route = self.route
+        is_peer = route is not None and route.address == address[:2]
+        if data[0] >= 20 and route is not None and not is_peer:
             self._dropped["wrong_source"] += 1
+            return
+        if not is_peer and not self._stranger_budget.take(self._time()):
+            self._dropped["flood"] += 1
             return
         if self._connection._queue.qsize() > MAX_QUEUED_HANDSHAKE:
             self._dropped["flood"] += 1
             return
         try:
             aioice.ice.StunProtocol.datagram_received(protocol, data, address)
-            if data[0] < 4:
-                self.last_heard_s = asyncio.get_running_loop().time()
+            if is_peer and data[0] < 4:
+                self.last_heard_s = self._time()
         except Exception as error:
             self._dropped["bad_stun"] += 1
             logger.debug("datagram dropped: %s", type(error).__name__)
@@ -301,14 +357,17 @@ class Transport:
                         fingerprints=[RTCDtlsFingerprint(algorithm=a, value=v) for a, v in answer.fingerprints]
                     )
                 )
-        except (TimeoutError, ConnectionError, OSError, ValueError):
+        except Exception as error:
+            # aioice and aiortc raise what they like on what a peer sends; it is this peer's failure alone.
+            logger.info("a peer could not be connected: %s", type(error).__name__)
             self._on_state(PeerState.FAILED)
             return
         if self._dtls.state != "connected":
             self._on_state(PeerState.FAILED)
             return
-        self._rx, self._tx = self._dtls._rx_srtp, self._dtls._tx_srtp._srtp[0]
-        self.last_heard_s = asyncio.get_running_loop().time()
+        self._rx, self.tx_session = self._dtls._rx_srtp, self._dtls._tx_srtp
+        self.tx = self.tx_session._srtp[0]
+        self.last_heard_s = self._time()
         self.is_connected = True
         self._on_state(PeerState.CONNECTED)
 
@@ -317,8 +376,9 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
-        self._tx = self._rx = None
         self.is_connected = False
+        self.tx = self._rx = self.route = None
+        self._on_route()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -327,16 +387,10 @@ class Transport:
         with contextlib.suppress(Exception):
             await self._ice.stop()
         await self._connection.close()
-        for raw in self._sockets.values():
+        self.route = None  # closing may have told of one again
+        for raw in self._connection.sockets.values():
             raw.close()
-        self._sockets.clear()
 
 
 MAX_RTCP_BYTES = 1400
 MAX_QUEUED_HANDSHAKE = 64
-
-
-def _raw_socket(protocol: Any) -> socket.socket:
-    raw = socket.socket(fileno=os.dup(protocol.transport.get_extra_info("socket").fileno()))
-    raw.setblocking(False)
-    return raw

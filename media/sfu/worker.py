@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import assert_never
 
 import uvloop
 from aiortc import RTCCertificate
@@ -59,6 +60,8 @@ class Worker:
                 self._send(await self._answer(call))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the service has gone, or this process ends; nobody awaits this task but the server itself
+        except ValueError:
+            logger.exception("the service is not understood")
         finally:
             writer.close()
             if self._writer is writer:
@@ -84,26 +87,39 @@ class Worker:
             case control.CloseRoom():
                 if (closed := self._rooms.pop(request.room, None)) is not None:
                     await closed.aclose()
-            case control.OpenPeer():
-                room = self._room(request.room)
-                await room.open_peer(request.peer, request.epoch, sends=request.sends, slots=request.slots)
-            case control.ClosePeer():
-                await self._room(request.room).close_peer(request.peer)
-            case control.TakeAnswer():
-                await self._room(request.room).answer(
-                    request.peer, request.connection, request.epoch, request.negotiation, request.sdp
-                )
-            case control.TakeCandidate():
-                await self._room(request.room).add_candidate(
-                    request.peer, request.connection, request.epoch, request.candidate
-                )
-            case control.ApplyPlan():
-                self._room(request.room).apply(request.plan)
-            case control.RequestKeyframe():
-                self._room(request.room).request_keyframe(request.source)
             case control.GetStats():
                 return control.Reply(number=number, stats=self._room(request.room).stats())
+            case control.OpenPeer() | control.ClosePeer() | control.TakeAnswer() | control.TakeCandidate():
+                await self._do_for_peer(self._room(request.room), request)
+            case _:
+                self._do_for_streams(self._room(request.room), request)
         return control.Reply(number=number)
+
+    async def _do_for_peer(self, room: Room, request: control.PeerRequest) -> None:
+        match request:
+            case control.OpenPeer():
+                await room.open_peer(request.peer, request.epoch, sends=request.sends, slots=request.slots)
+            case control.ClosePeer():
+                await room.close_peer(request.peer)
+            case control.TakeAnswer():
+                await room.answer(request.peer, request.connection, request.epoch, request.negotiation, request.sdp)
+            case control.TakeCandidate():
+                await room.add_candidate(request.peer, request.connection, request.epoch, request.candidate)
+            case _:
+                assert_never(request)
+
+    def _do_for_streams(self, room: Room, request: control.StreamRequest) -> None:
+        match request:
+            case control.ApplyPlan():
+                room.apply(request.plan)
+            case control.RequestKeyframe():
+                room.request_keyframe(request.source)
+            case control.StartTap():
+                room.tap(request.source, request.kind, request.address)
+            case control.StopTap():
+                room.untap(request.source, request.kind, request.address)
+            case _:
+                assert_never(request)
 
     def _room(self, name: str) -> Room:
         try:
