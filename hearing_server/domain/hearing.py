@@ -16,6 +16,7 @@ from hearing_server.domain import (
     links,
     muting,
     outages,
+    recording,
     scheduling,
     talk,
     testimony,
@@ -78,6 +79,10 @@ SYSTEM_COMMANDS: Mapping[type[SystemCommand], Callable[[Hearing, Any, datetime],
     attendance.MarkLost: attendance.mark_lost,
     outages.RecordMediaLost: outages.record_lost,
     outages.RecordMediaRestored: outages.record_restored,
+    recording.RecordSegmentClosed: recording.segment_closed,
+    recording.RecordRecordingGap: recording.gap,
+    recording.RecordRecorderProblem: recording.problem,
+    recording.RecordRecorderRecovered: recording.recovered,
 }
 
 EVENTS: Mapping[type[Event], Callable[[Hearing, Any, datetime], Hearing]] = {
@@ -107,6 +112,11 @@ EVENTS: Mapping[type[Event], Callable[[Hearing, Any, datetime], Hearing]] = {
     links.LinkReissued: links.evolve,
     outages.MediaLost: outages.evolve,
     outages.MediaRestored: outages.evolve,
+    recording.RecordingSegmentClosed: recording.evolve,
+    recording.RecordingGapOpened: recording.evolve,
+    recording.RecordingGapClosed: recording.evolve,
+    recording.RecordingProblem: recording.evolve,
+    recording.RecordingRecovered: recording.evolve,
 }
 
 CONSEQUENCES: Sequence[Callable[[Hearing], tuple[Event, ...]]] = (

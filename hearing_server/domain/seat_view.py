@@ -1,16 +1,18 @@
 """Builds what one seat may see of the hearing, with the actions it may take now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hearing_server.domain.ids import PersonId, SeatId
+from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.media_plan import MediaPlan, connected_to, media_plan
 from hearing_server.domain.muting import CourtMute
 from hearing_server.domain.permission_table import refusal_of, requests_of
+from hearing_server.domain.recording import NOTHING_IS_RECORDED, Problem, RecorderProblemCode
 from hearing_server.domain.roles import COURT_OFFICERS, Role
 from hearing_server.domain.rooms import StreamKind, location
 from hearing_server.domain.state import Hearing, Person
 from hearing_server.domain.testimony import TestimonyState
-from hearing_server.domain.views import ActionView, HearingView, SeatView
+from hearing_server.domain.views import ActionView, HearingView, RecordingState, RecordingView, SeatView
 
 
 class UnknownPersonError(LookupError):
@@ -38,9 +40,43 @@ def seat_view(hearing: Hearing, person_id: PersonId, plan: MediaPlan | None = No
         state=hearing.state,
         state_since=hearing.state_since,
         opened_at=hearing.opened_at,
+        recording=_recording(hearing, me),
         me=_seat(hearing, me, received),
         seats=tuple(_seat(hearing, person, received) for person in _visible_to(hearing, me)),
         actions=tuple(_actions(hearing, me)),
+    )
+
+
+RECORDING_IN: Mapping[HearingState, RecordingState] = {
+    **dict.fromkeys(HearingState, RecordingState.OFF),
+    HearingState.IN_SESSION: RecordingState.RECORDING,
+    HearingState.RECESS: RecordingState.PAUSED,
+    HearingState.INTERRUPTED: RecordingState.PAUSED,
+}
+_GRAVEST_FIRST = (*NOTHING_IS_RECORDED, RecorderProblemCode.STALLED_INPUT, RecorderProblemCode.DISK_LOW)
+
+
+def _recording(hearing: Hearing, viewer: Person) -> RecordingView:
+    state = RECORDING_IN[hearing.state]
+    problems = hearing.recording.problems
+    told = {
+        problem: since
+        for problem, since in problems.items()
+        if problem[0] in NOTHING_IS_RECORDED or viewer.role in COURT_OFFICERS
+    }
+    if state is RecordingState.OFF or not told:
+        return RecordingView(state=state, since=hearing.state_since, problem_code=None, problem_seat_id=None)
+
+    def gravity(problem: Problem) -> tuple[int, bool, object]:
+        return _GRAVEST_FIRST.index(problem[0]), problem[1] is not None, told[problem]
+
+    code, seat_id = gravest = min(told, key=gravity)
+    is_failing = state is RecordingState.RECORDING and code in NOTHING_IS_RECORDED
+    return RecordingView(
+        state=RecordingState.PROBLEM if is_failing else state,
+        since=told[gravest] if is_failing else hearing.state_since,
+        problem_code=code,
+        problem_seat_id=seat_id if viewer.role in COURT_OFFICERS else None,
     )
 
 

@@ -10,6 +10,7 @@ from hearing_server.domain.events import UnexpectedEventError
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.muting import CourtMute
+from hearing_server.domain.recording import Recording
 from hearing_server.domain.roles import Role, Side
 from hearing_server.domain.settings import Settings
 from hearing_server.domain.testimony import TestimonyState
@@ -57,6 +58,7 @@ class Hearing:
         default_factory=lambda: MappingProxyType({})
     )  # clerk -> the person talked with
     media_lost_since: datetime | None = None  # while the courtroom's media process is down
+    recording: Recording = field(default_factory=Recording)
 
     def person(self, person_id: PersonId) -> Person:
         """Raises UnexpectedEventError: an event names somebody who is not in this hearing."""

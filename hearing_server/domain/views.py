@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from hearing_server.domain.attendance import Presence
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.permissions import Action, ReasonCode
+from hearing_server.domain.recording import RecorderProblemCode
 from hearing_server.domain.roles import Role, Side
 from hearing_server.domain.rooms import Location, StreamKind
 from hearing_server.domain.testimony import TestimonyState
@@ -46,6 +48,23 @@ class ActionView:
     parameters: Mapping[str, str]  # for the text of the reason in the locale files
 
 
+class RecordingState(StrEnum):
+    OFF = "off"  # the court was not called to order yet, or the hearing is over
+    RECORDING = "recording"
+    PAUSED = "paused"  # in recess or interrupted
+    PROBLEM = "problem"  # it should be recording, and something or everything is not recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingView:
+    """Whether the viewer is being recorded. Everybody is told; whose record fails is told to the court only."""
+
+    state: RecordingState
+    since: datetime | None
+    problem_code: RecorderProblemCode | None  # the gravest trouble; with disk_low and stalled_input recording goes on
+    problem_seat_id: SeatId | None  # None: everybody's record
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HearingView:
     hearing_id: HearingId
@@ -53,6 +72,7 @@ class HearingView:
     state: HearingState
     state_since: datetime | None
     opened_at: datetime | None  # when the court was called to order
+    recording: RecordingView
     me: SeatView
     seats: tuple[SeatView, ...]  # the viewer's own seat is not in it
     actions: tuple[ActionView, ...]

@@ -129,6 +129,8 @@ def _seat_faults(hearing: Hearing, viewer: PersonId, view: HearingView, plan: Me
     if view.me.person_id != viewer or viewer in {seat.person_id for seat in view.seats}:
         yield "wrong_own_seat"
     received = {(edge.source, edge.kind) for edge in plan.edges if edge.receiver == me.seat_id}
+    if view.recording.problem_seat_id is not None and me.role not in COURT_OFFICERS:
+        yield "whose_record_fails_is_told"
     if received != {(seat.seat_id, kind) for seat in view.seats for kind in seat.receiving}:
         yield "received_streams_are_not_shown"
     for seat in view.seats:

@@ -23,6 +23,7 @@ from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.links import RecordLinkReissued
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
 from hearing_server.domain.permissions import Action, ReasonCode, Refusal
+from hearing_server.domain.recording import RecorderProblemCode, RecordRecorderProblem, RecordRecorderRecovered
 from hearing_server.domain.roles import Role
 from hearing_server.domain.scheduling import ScheduleHearing
 from hearing_server.domain.state import Hearing, Person
@@ -40,6 +41,8 @@ SYSTEM_ONLY: tuple[Command, ...] = (
     MarkLost(person_id=WITNESS, cause=LostCause.SERVER_RESTART),
     RecordMediaLost(cause=MediaLostCause.PROCESS_DIED),
     RecordMediaRestored(),
+    RecordRecorderProblem(code=RecorderProblemCode.DISK_FULL),
+    RecordRecorderRecovered(code=RecorderProblemCode.DISK_FULL),
     Tick(),
 )
 R = ReasonCode

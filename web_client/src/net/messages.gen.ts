@@ -89,6 +89,7 @@ export interface HearingView {
   state: HearingState;
   state_since: string | null;
   opened_at: string | null;
+  recording: RecordingView;
   me: SeatView;
   seats: readonly SeatView[];
   actions: readonly ActionView[];
@@ -168,6 +169,17 @@ export type ReasonCode = "already_muted" | "already_talking" | "another_witness_
 export interface Recess {
   type: "recess";
   id: number;
+}
+
+export type RecorderProblemCode = "disk_full" | "disk_low" | "recorder_not_responding" | "stalled_input" | "write_failed";
+
+export type RecordingState = "off" | "paused" | "problem" | "recording";
+
+export interface RecordingView {
+  state: RecordingState;
+  since: string | null;
+  problem_code: RecorderProblemCode | null;
+  problem_seat_id: string | null;
 }
 
 export interface Refused {
