@@ -83,6 +83,8 @@ class HttpRoutes:
         return json_response(HealthReply(status="ok"))
 
     async def readyz(self, request: web.Request) -> web.StreamResponse:
+        """Raises StorageError, which is answered with 503, when the record cannot be read."""
+        await self._services.hearings.check()
         return json_response(HealthReply(status="ready"))
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:

@@ -36,6 +36,7 @@ HEARTBEAT_S = 4.0
 VIEW_INTERVAL_S = 0.1
 MAX_JUNK_BEFORE_AUTHENTICATION = 5
 _MESSAGES = RateLimitItemPerSecond(200, 5)
+_limiter = FixedWindowRateLimiter(MemoryStorage())
 _connection_numbers = count(1)
 
 
@@ -61,7 +62,7 @@ class Connection:
         self._outbox = Outbox(view_interval_s=VIEW_INTERVAL_S)
         self._grant: SeatGrant | None = None
         self._number = next(_connection_numbers)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._is_ending = False  # goodbye has been said: nothing more is taken from this tab
         self._junk = 0
         self._shown_seq = -1
 
@@ -75,6 +76,7 @@ class Connection:
         self._outbox.want_view()
 
     def say_goodbye(self, code: GoodbyeCode) -> None:
+        self._is_ending = True
         self._outbox.put(Goodbye(code=code))
 
     async def run(self) -> None:
@@ -103,13 +105,15 @@ class Connection:
                     await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"not authenticated")
 
     async def _take(self, data: str | bytes) -> None:
+        if self._is_ending:
+            return
         try:
             message = decode_message(data)
         except BadMessageError as error:
             await self._refuse_and_log("unreadable", error.message_id, error_text(error))
             return
         name = str(type(message).__struct_config__.tag)
-        if self._grant is not None and not self._limiter.hit(_MESSAGES, "messages"):
+        if self._grant is not None and not _limiter.hit(_MESSAGES, str(self._number)):
             text = bad_request("rate_limited", "Too many messages. Wait a few seconds.")
             await self._refuse_and_log(name, message.id, text)
             return

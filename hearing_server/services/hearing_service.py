@@ -87,6 +87,10 @@ class HearingService:
                     await self._load(hearing_id)
         return self.hearing(hearing_id)
 
+    async def check(self) -> None:
+        """Raises StorageError when the log cannot be read."""
+        await self._events.hearing_ids()
+
     def now(self) -> datetime:
         return self._clock.now()
 
