@@ -48,9 +48,9 @@ class Engine(Protocol):
         """End the processes. Safe to call twice."""
 
 
-async def for_each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]]) -> None:
-    """Run `work` on every item, a few at a time. The first failure ends the others and is raised."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+async def for_each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, at_once: int = _AT_ONCE) -> None:
+    """Run `work` on every item, `at_once` at a time. The first failure ends the others and is raised."""
+    gate = asyncio.Semaphore(at_once)
 
     async def gated(item: Item) -> None:
         async with gate:
