@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from hearing_server.clock import SystemClock
@@ -23,11 +24,15 @@ from hearing_server.services.event_bus import EventBus
 from hearing_server.services.hearing_content import HearingContent
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.media_service import MediaService
+from hearing_server.services.recording_service import RecordingService
 from hearing_server.services.scheduling import NewHearing, schedule_hearing
 from hearing_server.services.turn_credentials import TurnServers
+from hearing_server.storage.data_folder import recorder_socket, recorder_socket_folder, recording_folder
 from hearing_server.storage.log_verification import verify_kept_log
 from hearing_server.storage.stores import open_stores
 from media.engine import MediaEngine
+from media.recording.client import RecorderProcess
+from media.recording.interface import Recorder
 from media.sfu.client import SfuEngine
 
 logger = logging.getLogger(__name__)
@@ -92,15 +97,19 @@ async def administration(config: Config) -> AsyncIterator[Office]:
 
 @asynccontextmanager
 async def running_service(
-    config: Config, *, make_engine: Callable[[Config], MediaEngine] | None = None
+    config: Config,
+    *,
+    make_engine: Callable[[Config], MediaEngine] | None = None,
+    make_recorder: Callable[[Config, HearingId], Recorder] | None = None,
 ) -> AsyncIterator[Service]:
     """Start everything, yield, stop everything in the opposite order.
 
-    `make_engine`: another media engine than our own relay.
+    `make_engine`: another media engine than our own relay. `make_recorder`: another recorder than our own.
 
-    Raises OSError when the address is taken, StorageError when the database cannot be opened.
+    Raises OSError when the address is taken or recorders cannot be spoken to, StorageError when the database cannot be opened.
     """
     static_files = StaticFiles()
+    recorder_socket_folder()  # rather no service than a court that cannot be recorded
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(administration(config))
         engine = (make_engine or our_relay)(config)
@@ -117,6 +126,14 @@ async def running_service(
         # Before anybody can connect: deadlines of the log run on, and whoever was here is lost until they return.
         await office.hearings.restore()
         await office.attendance.mark_everyone_lost()
+        recording = RecordingService(
+            hearings=office.hearings,
+            media=media,
+            bus=office.bus,
+            make_recorder=partial(make_recorder or our_recorder, config),
+        )
+        recording.start()
+        stack.push_async_callback(recording.aclose)
         services = Services(
             hearings=office.hearings,
             attendance=office.attendance,
@@ -152,6 +169,10 @@ def our_relay(config: Config) -> MediaEngine:
         advertise=config.media_advertise,
         port_range=config.media_ports,
     )
+
+
+def our_recorder(config: Config, hearing_id: HearingId) -> Recorder:
+    return RecorderProcess(recording_folder(config.data_dir, hearing_id), recorder_socket(config.data_dir, hearing_id))
 
 
 def uses_tls(config: Config) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hearing_server.domain.attendance import Presence
 from hearing_server.domain.hearing import SYSTEM, Command, Hearing
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
-from hearing_server.domain.media_plan import MediaPlan, media_plan
+from hearing_server.domain.media_plan import MediaPlan, TapPurpose, media_plan
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
 from hearing_server.domain.roles import SENDING_ROLES
 from hearing_server.domain.rooms import StreamKind
@@ -31,6 +31,7 @@ from media.engine import (
     RoomLost,
     RoomStats,
     SlotsChanged,
+    TapAddress,
 )
 from media.plan import Edge, Kind, Plan
 
@@ -52,6 +53,9 @@ class StreamNotAllowedError(Exception):
     code = "stream_not_allowed"
 
 
+Stream = tuple[SeatId, StreamKind]
+
+
 @dataclass(slots=True)
 class _Room:
     """One hearing's courtroom at the relay."""
@@ -60,6 +64,8 @@ class _Room:
     is_open: bool = False
     applied: Plan = field(default_factory=Plan)
     seats: set[SeatId] = field(default_factory=set)  # seats that have asked for media since they entered
+    recorder_inputs: Mapping[Stream, TapAddress] = field(default_factory=dict)
+    tapped: dict[Stream, TapAddress] = field(default_factory=dict)  # what the relay sends to the recorder now
 
 
 class MediaService:
@@ -123,6 +129,23 @@ class MediaService:
         if kind is StreamKind.VIDEO:
             await self._engine.request_keyframe(hearing_id, source)
 
+    def record_to(self, hearing_id: HearingId, inputs: Mapping[Stream, TapAddress]) -> None:
+        """Say where the recorder takes each stream. What the plan taps is sent there; nothing else ever is."""
+        room = self._rooms.setdefault(hearing_id, _Room())
+        if room.recorder_inputs != inputs:
+            room.recorder_inputs = dict(inputs)
+            self._spawn(self._reconcile(hearing_id, room), f"recorder inputs {hearing_id}")
+
+    async def want_keyframe(self, hearing_id: HearingId, seat_id: SeatId) -> None:
+        """Ask a camera for a key frame on behalf of the recorder, if its pictures can come."""
+        room = self._rooms.get(hearing_id)
+        if room is None or not room.is_open:
+            return
+        try:
+            await self._engine.request_keyframe(hearing_id, seat_id)
+        except MediaError:
+            logger.debug("no key frame can be asked for now", extra={"seat_id": seat_id})
+
     async def stats(self, hearing_id: HearingId) -> RoomStats | None:
         room = self._rooms.get(hearing_id)
         return await self._engine.stats(hearing_id) if room is not None and room.is_open else None
@@ -162,14 +185,25 @@ class MediaService:
         if room.is_open:
             return
         await self._engine.open_room(hearing_id)
-        room.is_open, room.applied = True, Plan()
+        room.is_open, room.applied, room.tapped = True, Plan(), {}
         await self._apply(hearing_id, room)
 
     async def _apply(self, hearing_id: HearingId, room: _Room) -> None:
-        wanted = relay_plan(media_plan(self._hearings.hearing(hearing_id)))
+        plan = media_plan(self._hearings.hearing(hearing_id))
+        taps = _wanted_taps(plan, room.recorder_inputs)
+        # A tap ends before anything new is connected: a talk or a waiting room may begin with this very plan.
+        for stream in [stream for stream, address in room.tapped.items() if taps.get(stream) != address]:
+            seat_id, kind = stream
+            await self._engine.untap(hearing_id, seat_id, Kind(kind.value), room.tapped[stream])
+            del room.tapped[stream]
+        wanted = relay_plan(plan)
         if wanted != room.applied:
             await self._engine.apply(hearing_id, wanted)
             room.applied = wanted
+        for stream in sorted(taps.keys() - room.tapped.keys()):
+            seat_id, kind = stream
+            await self._engine.tap(hearing_id, seat_id, Kind(kind.value), taps[stream])
+            room.tapped[stream] = taps[stream]
 
     async def _open_peer(self, hearing: Hearing, seat_id: SeatId) -> None:
         role = next(person.role for person in hearing.people.values() if person.seat_id == seat_id)
@@ -264,6 +298,12 @@ def relay_plan(plan: MediaPlan) -> Plan:
         publishers=frozenset((source, Kind(kind.value)) for source, kind in plan.publishers),
         edges=frozenset(Edge(edge.source, Kind(edge.kind.value), edge.receiver) for edge in plan.edges),
     )
+
+
+def _wanted_taps(plan: MediaPlan, inputs: Mapping[Stream, TapAddress]) -> dict[Stream, TapAddress]:
+    """What the plan taps for the recorder, where the recorder has said that it is ready for it."""
+    streams = {(tap.source, tap.kind) for tap in plan.taps if tap.purpose is TapPurpose.RECORDER}
+    return {stream: address for stream, address in inputs.items() if stream in streams}
 
 
 def _slots(hearing: Hearing) -> int:

@@ -1,5 +1,8 @@
 """Where things lie in the data folder."""
 
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -28,3 +31,28 @@ def public_key_file(data_dir: Path) -> Path:
 def checkpoint_file(data_dir: Path, hearing_id: str) -> Path:
     """One checkpoint in JSON a line, only ever added to."""
     return data_dir / "checkpoints" / f"{hearing_id}.jsonl"
+
+
+def recording_folder(data_dir: Path, hearing_id: str) -> Path:
+    """One folder for each seat, with its Matroska segments and a sidecar that says what they hold."""
+    return data_dir / "recordings" / hearing_id
+
+
+def recorder_socket_folder() -> Path:
+    """The folder of the sockets on which recorders are spoken to; made, for this user only.
+
+    It is the same after a restart of the service, so that a recorder that ran on is found again, and short, as a
+    socket's path must be. Raises PermissionError when it belongs to somebody else.
+    """
+    folder = Path(tempfile.gettempdir()) / f"hearing-recorders-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user: remove it.")
+    folder.chmod(0o700)
+    return folder
+
+
+def recorder_socket(data_dir: Path, hearing_id: str) -> Path:
+    """Raises PermissionError, as `recorder_socket_folder`."""
+    name = hashlib.sha256(f"{data_dir.resolve()}\n{hearing_id}".encode()).hexdigest()[:24]
+    return recorder_socket_folder() / f"{name}.sock"

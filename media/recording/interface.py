@@ -20,6 +20,9 @@ class RecorderError(Exception):
 class Recorder(Protocol):
     """Records the seats of one hearing. It taps nothing itself: the relay sends to the addresses it gives."""
 
+    async def start(self) -> None:
+        """Be ready for requests. Safe to call twice. Raises RecorderError (recorder_down); it may be called again."""
+
     async def start_seat(self, seat: str, kinds: Collection[Kind]) -> Mapping[Kind, Address]:
         """Record `kinds` of `seat`, and return the address the relay has to send each stream to.
 

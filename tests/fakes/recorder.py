@@ -18,11 +18,15 @@ class FakeRecorder:
         self.seats: dict[str, dict[Kind, Address]] = {}
         self.absent: dict[tuple[str, Kind], GapCause] = {}
         self.pause_reason: str | None = None
+        self.is_started = False
         self.is_closed = False
         self._gaps = 0
         self._ports = 40_000
         self._closed: list[SegmentClosed] = []
         self._events: asyncio.Queue[RecorderEvent] = asyncio.Queue()
+
+    async def start(self) -> None:
+        self.is_started = True
 
     async def start_seat(self, seat: str, kinds: Collection[Kind]) -> Mapping[Kind, Address]:
         if not is_seat_name(seat):

@@ -16,7 +16,9 @@ from hearing_server.config import Config
 from hearing_server.domain.ids import HearingId, PersonId
 from hearing_server.domain.settings import Settings
 from media.engine import MediaEngine
+from media.recording.interface import Recorder
 from tests.fakes.media_engine import FakeMediaEngine
+from tests.fakes.recorder import FakeRecorder
 from tests.integration.wire_client import WireClient
 
 
@@ -75,15 +77,22 @@ def _fake_relay(config: Config) -> MediaEngine:
     return FakeMediaEngine()
 
 
+def _fake_recorder(config: Config, hearing_id: HearingId) -> Recorder:
+    return FakeRecorder()
+
+
 async def open_court(
     config: Config,
     stack: AsyncExitStack,
     *,
     call_notice_s: int = 0,
     make_engine: Callable[[Config], MediaEngine] | None = _fake_relay,
+    make_recorder: Callable[[Config, HearingId], Recorder] | None = _fake_recorder,
 ) -> Court:
-    """Start a service and schedule the sample hearing. `make_engine` None: our own relay."""
-    service = await stack.enter_async_context(running_service(config, make_engine=make_engine))
+    """Start a service and schedule the sample hearing. None: our own relay, our own recorder."""
+    service = await stack.enter_async_context(
+        running_service(config, make_engine=make_engine, make_recorder=make_recorder)
+    )
     http = await stack.enter_async_context(aiohttp.ClientSession())
     return await _sample_court(service, http, stack, call_notice_s)
 

@@ -15,11 +15,31 @@ from hearing_server.domain.lifecycle import Close, HearingState, OpenCheckIn, Re
 from hearing_server.domain.muting import Mute
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
 from hearing_server.domain.permissions import Refusal
+from hearing_server.domain.recording import (
+    GapCause,
+    RecorderProblemCode,
+    RecordRecorderProblem,
+    RecordRecorderRecovered,
+    RecordRecordingGap,
+)
 from hearing_server.domain.roles import Role
+from hearing_server.domain.rooms import StreamKind
 from hearing_server.domain.state import Hearing
 from hearing_server.domain.talk import TalkTo
 from hearing_server.domain.testimony import CallWitness, ReleaseWitness
-from tests.unit.domain.builders import CLERK, EVERYBODY, JUDGE, NOBODY, OTHER_WITNESS, PEOPLE, WITNESS, Stage, planned
+from tests.unit.domain.builders import (
+    AT,
+    CLERK,
+    EVERYBODY,
+    JUDGE,
+    NOBODY,
+    OTHER_WITNESS,
+    PEOPLE,
+    WITNESS,
+    Stage,
+    planned,
+    seat,
+)
 from tests.unit.domain.every_command import every_command
 
 SECOND_CLERK = PersonId("second-clerk")
@@ -45,12 +65,16 @@ class Moment:
     stage: Stage
 
 
+_GAP = RecordRecordingGap(seat_id=seat(JUDGE), number=1, kind=StreamKind.AUDIO, cause=GapCause.CRASH, opened_at=AT)
 PERSON_STEPS = tuple((by, command) for by in (*ALL, NOBODY) for command in every_command((*ALL, NOBODY)))
 SYSTEM_STEPS: tuple[tuple[PersonId, Command], ...] = (
     *((SYSTEM, Enter(person_id=who)) for who in ALL),
     *((SYSTEM, MarkLost(person_id=who, cause=cause)) for who in ALL for cause in LostCause),
     (SYSTEM, RecordMediaLost(cause=MediaLostCause.PROCESS_DIED)),
     (SYSTEM, RecordMediaRestored()),
+    (SYSTEM, RecordRecorderProblem(code=RecorderProblemCode.STALLED_INPUT, seat_id=seat(WITNESS))),
+    (SYSTEM, RecordRecorderRecovered(code=RecorderProblemCode.STALLED_INPUT, seat_id=seat(WITNESS))),
+    (SYSTEM, _GAP),
 )
 # Without these most stories would be refusals and never come to a testimony.
 LIKELY_STEPS: tuple[tuple[PersonId, Command], ...] = (
@@ -88,6 +112,7 @@ _BEGINNINGS = st.sampled_from(
         (),
         (_CALL,),
         (_CALL, _ADMIT),
+        (_CALL, _ADMIT, Step(JUDGE, Mute(person_id=WITNESS, lock=True), 1.0)),
         (_CALL, _ADMIT, _RELEASE),
         (_CALL, _ADMIT, _RELEASE, _CALL),
         (_TALK,),
