@@ -70,6 +70,14 @@ class OfferMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IngestAnswer:
+    """The relay's answer to a publisher that made the offer itself."""
+
+    epoch: int
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotsChanged:
     """Which source uses which media section of a peer's downlink: (mid, source, kind)."""
 
@@ -162,6 +170,15 @@ class MediaEngine(Protocol):
         sections the downlink offers at once; the relay offers more when the plan needs them.
         Raises RoomNotOpenError, EngineDownError.
         """
+
+    async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
+        """Begin the uplink of a `peer` that makes the offer itself (WHIP, RFC 9725), replacing older connections.
+
+        It only sends, and is told by no event but PeerStateChanged of its uplink. What becomes of its streams is the
+        plan's business, as for anybody. Raises BadSdpError (then nothing has changed), RoomNotOpenError,
+        EngineDownError.
+        """
+        ...
 
     async def answer(
         self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str

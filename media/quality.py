@@ -86,7 +86,7 @@ class _Loss:
         self._lost += lost
         if self._expected < MIN_EVIDENCE:
             return None
-        newest, packets = self._lost / self._expected, self._expected
+        newest, packets = min(1.0, self._lost / self._expected), self._expected
         self.ratio = newest if self.ratio is None else SMOOTHING * newest + (1 - SMOOTHING) * self.ratio
         self._expected = self._lost = 0
         self._since_s = at_s

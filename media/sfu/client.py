@@ -16,6 +16,7 @@ from media.engine import (
     ConnectionName,
     EngineDownError,
     EngineEvent,
+    IngestAnswer,
     MediaError,
     PeerNotConnectedError,
     RoomLost,
@@ -238,10 +239,21 @@ class SfuEngine:
 
     async def open_peer(self, room: str, peer: str, *, sends: bool, slots: int) -> int:
         relay = self._relay(room)
-        # Counted here and from the time of day: epochs grow through restarts of relays and of this process.
-        self._last_epoch = epoch = max(self._last_epoch + 1, int(time.time()) - _FIRST_EPOCH_AT_S)
+        epoch = self._next_epoch()
         await relay.call(control.OpenPeer(room, peer, epoch, sends, slots))
         return epoch
+
+    async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
+        relay = self._relay(room)
+        epoch = self._next_epoch()
+        reply = await relay.call(control.OpenIngest(room, peer, epoch, offer_sdp))
+        assert reply.sdp is not None, "the relay answers OpenIngest with SDP"
+        return IngestAnswer(epoch=epoch, sdp=reply.sdp)
+
+    def _next_epoch(self) -> int:
+        """Counted here and from the time of day: epochs grow through restarts of relays and of this process."""
+        self._last_epoch = max(self._last_epoch + 1, int(time.time()) - _FIRST_EPOCH_AT_S)
+        return self._last_epoch
 
     async def answer(
         self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str

@@ -41,6 +41,13 @@ class ClosePeer(msgspec.Struct, frozen=True, tag=True):
     peer: str
 
 
+class OpenIngest(msgspec.Struct, frozen=True, tag=True):
+    room: str
+    peer: str
+    epoch: int
+    offer_sdp: str
+
+
 class TakeAnswer(msgspec.Struct, frozen=True, tag=True):
     room: str
     peer: str
@@ -88,7 +95,7 @@ class GetStats(msgspec.Struct, frozen=True, tag=True):
 
 PeerRequest = OpenPeer | ClosePeer | TakeAnswer | TakeCandidate
 StreamRequest = ApplyPlan | RequestKeyframe | StartTap | StopTap
-Request = OpenRoom | CloseRoom | GetStats | PeerRequest | StreamRequest
+Request = OpenRoom | CloseRoom | GetStats | OpenIngest | PeerRequest | StreamRequest
 
 
 class Call(msgspec.Struct, frozen=True, tag=True):
@@ -97,12 +104,13 @@ class Call(msgspec.Struct, frozen=True, tag=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """`error` is a code of media.engine; `stats` answers GetStats."""
+    """`error` is a code of media.engine; `stats` answers GetStats, `sdp` OpenIngest."""
 
     number: int
     error: str | None = None
     text: str = ""
     stats: RoomStats | None = None
+    sdp: str | None = None
 
 
 class Offered(msgspec.Struct, frozen=True, tag=True):

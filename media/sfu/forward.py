@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _random = SystemRandom()
 _numbers = Struct("!HLL")
 _MAX_REPORTS = 8
+_MAX_REPAIRED = 1024
 _PROBE = bytes(49) + b"\x32"  # 50 bytes of padding
 
 
@@ -60,8 +61,9 @@ class Forward:
         self._has_begun = False
         self._settled = (0, 0, 0)
         self._reports: dict[int, float] = {}  # middle of the NTP time -> when sent
-        self._reported: tuple[int, int] | None = None  # highest number and cumulative loss of the last report
+        self._reported: dict[int, tuple[int, int]] = {}  # SSRC -> highest number and cumulative loss of the last report
         self._expected = self._lost = 0
+        self._repaired: set[int] = set()  # numbers sent again on the media SSRC, which reports count as received
         self._nack_budget = TokenBucket(rate_per_s=300, burst=200)
         self._key_frame_budget = TokenBucket(rate_per_s=0.5, burst=5)
 
@@ -167,7 +169,9 @@ class Forward:
     def _resend_one(self, number: int, packet: bytes, found: Layout) -> None:
         size = self._write(number, packet, found)
         rtx_type = RTX_OF.get(packet[1] & 0x7F)
-        if rtx_type is not None:
+        if rtx_type is None:
+            self._note_repair(number)
+        else:
             out = self.out
             out.rtx_sequence = (out.rtx_sequence + 1) & 0xFFFF
             wrapped = wrap_rtx(
@@ -176,6 +180,14 @@ class Forward:
             size = len(wrapped)
             OUT[0:size] = wrapped
         self.transport.send_rtp(size)
+
+    def _note_repair(self, number: int) -> None:
+        if number not in self._repaired:
+            self._lost += 1
+            self._repaired.add(number)
+        if len(self._repaired) > _MAX_REPAIRED:
+            newest = max(self._repaired)
+            self._repaired = {one for one in self._repaired if one > newest - _MAX_REPAIRED // 2}
 
     def probe(self, count: int) -> None:
         """Send `count` RTX packets of padding alone, as browsers do: a receiver that gets no video reports on those."""
@@ -208,12 +220,15 @@ class Forward:
         self.transport.send_rtcp(build_sr(own) + build_cname(out.ssrc, out.cname))
 
     def take_report(self, block: ReportBlock, at_s: float) -> None:
-        self.loss_ratio = block.fraction_lost / 256
-        self.jitter_ms = 1000 * block.jitter / CLOCK_RATE[self.out.kind]
-        sent_at_s = self._reports.get(block.lsr) if block.lsr else None
-        if sent_at_s is not None:
-            self.rtt_ms = max(0.0, 1000 * (at_s - sent_at_s - block.dlsr / 65536))
-        before, self._reported = self._reported, (block.highest_sequence, block.lost)
+        """Take a report block about the media or the RTX SSRC."""
+        if block.ssrc == self.out.ssrc:
+            self.loss_ratio = block.fraction_lost / 256
+            self.jitter_ms = 1000 * block.jitter / CLOCK_RATE[self.out.kind]
+            sent_at_s = self._reports.get(block.lsr) if block.lsr else None
+            if sent_at_s is not None:
+                self.rtt_ms = max(0.0, 1000 * (at_s - sent_at_s - block.dlsr / 65536))
+        before = self._reported.get(block.ssrc)
+        self._reported[block.ssrc] = block.highest_sequence, block.lost
         if before is not None:
             expected = (block.highest_sequence - before[0]) & 0xFFFFFFFF
             if 0 < expected < 0x8000:

@@ -158,6 +158,8 @@ class Connection:
         )
         if state is PeerState.CONNECTED:
             self.on_connected()
+        elif state is PeerState.FAILED:
+            self.transport.retire()
 
 
 class Uplink(Connection):
@@ -357,14 +359,15 @@ class Downlink(Connection):
         if source.kind is Kind.VIDEO:
             forward.pause(self.quality.is_video_paused)
         self.forwards[name, source.kind] = forward
-        self._by_ssrc[out.ssrc] = forward
+        self._by_ssrc[out.ssrc] = self._by_ssrc[out.rtx_ssrc] = forward
         source.attach(forward)
 
     def disconnect(self, name: str, kind: Kind) -> None:
         """Carry the stream no more, from this instant on."""
         forward = self.forwards.pop((name, kind), None)
         if forward is not None:
-            self._by_ssrc.pop(forward.out.ssrc, None)
+            for ssrc in (forward.out.ssrc, forward.out.rtx_ssrc):
+                self._by_ssrc.pop(ssrc, None)
             forward.stop()
             forward.source.detach(forward)
 
@@ -399,7 +402,7 @@ class Downlink(Connection):
                         forward.take_report(block, at_s)
             elif isinstance(packet, (KeyFrameRequest, Nack)):
                 forward = self._by_ssrc.get(packet.media)
-                if forward is None:
+                if forward is None or packet.media != forward.out.ssrc:
                     continue
                 if not self._feedback_budget.take(at_s):
                     self._around.dropped["feedback_flood"] += 1

@@ -44,6 +44,10 @@ class Reception:
         self._note_transit(timestamp, at_s)
         return ahead
 
+    def note_repair(self) -> None:
+        """The packet added last had been lost, and came because it was asked for again: that is no reception."""
+        self.received -= 1
+
     def _restart(self, highest: int) -> None:
         self.base = self.highest = highest  # never runs backwards: whoever keeps packets counts on it
         self.received = 1

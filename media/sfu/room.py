@@ -23,6 +23,8 @@ from media.ice import AddressSettings
 from media.plan import Edge, Kind, Plan, difference
 from media.quality import Health
 from media.sfu.forward import Forward
+from media.sfu.ingest import Ingest, NoDownlink
+from media.sfu.ingest_sdp import read_ingest_offer
 from media.sfu.peer import Downlink, Peer, Surroundings, Uplink
 from media.sfu.source import Source
 from media.sfu.tap import TapSockets
@@ -54,6 +56,19 @@ class Room:
         self._tap_sockets = TapSockets(lambda reason: self._dropped.update((reason,)))
         self._taps: dict[tuple[str, Kind], dict[TapAddress, Callable[[bytes], None]]] = {}
         self._task = asyncio.create_task(self._keep_time(), name=f"reports {name}")
+
+    async def ingest(self, name: str, epoch: int, offer_sdp: str) -> str:
+        """Receive from a publisher that makes the offer; return the answer. Raises BadSdpError, OSError."""
+        offer = read_ingest_offer(offer_sdp)
+        await self.close_peer(name)
+        uplink = Ingest(self._around, self._name, name, epoch, self._connect_streams, offer)
+        self._peers[name] = Peer(epoch, uplink, NoDownlink(self._around, self._name, name, epoch))
+        try:
+            await uplink.open()
+        except OSError:
+            await self.close_peer(name)
+            raise
+        return uplink.written_answer()
 
     async def open_peer(self, name: str, epoch: int, *, sends: bool, slots: int) -> None:
         await self.close_peer(name)

@@ -57,21 +57,8 @@ def write_offer(transport: LocalTransport, negotiation: int, sections: Sequence[
 
 def _section(transport: LocalTransport, section: OfferedSection, *, with_candidates: bool) -> Iterable[str]:
     codecs = CODECS[section.kind]
-    payload_types = " ".join(str(codec.payload_type) for codec in codecs)
-    candidates = transport.candidates if with_candidates else ()
-    default = candidates[0] if candidates else None
-    yield f"m={section.kind} {default.port if default else 9} UDP/TLS/RTP/SAVPF {payload_types}"
-    yield "c=IN " + (_address(default.host) if default else "IP4 0.0.0.0")
-    yield "a=rtcp:9 IN IP4 0.0.0.0"
-    for candidate in candidates:
-        yield (
-            f"a=candidate:{candidate.foundation} 1 udp {candidate.priority} {candidate.host} {candidate.port} typ host"
-        )
-    if candidates:
-        yield "a=end-of-candidates"
-    yield f"a=ice-ufrag:{transport.username_fragment}"
-    yield f"a=ice-pwd:{transport.password}"
-    yield f"a=fingerprint:sha-256 {transport.fingerprint}"
+    payload_types = [codec.payload_type for codec in codecs]
+    yield from write_transport(transport, section.kind, payload_types, with_candidates=with_candidates)
     yield "a=setup:actpass"
     yield f"a=mid:{section.mid}"
     for number, uri in EXTENSIONS[section.kind]:
@@ -88,6 +75,26 @@ def _section(transport: LocalTransport, section: OfferedSection, *, with_candida
         if codec.parameters:
             yield f"a=fmtp:{codec.payload_type} {codec.parameters}"
     yield from _sources(section)
+
+
+def write_transport(
+    transport: LocalTransport, kind: Kind, payload_types: Iterable[int], *, with_candidates: bool
+) -> Iterable[str]:
+    """The first lines of a section: how the relay is reached."""
+    candidates = transport.candidates if with_candidates else ()
+    default = candidates[0] if candidates else None
+    yield f"m={kind} {default.port if default else 9} UDP/TLS/RTP/SAVPF {' '.join(map(str, payload_types))}"
+    yield "c=IN " + (_address(default.host) if default else "IP4 0.0.0.0")
+    yield "a=rtcp:9 IN IP4 0.0.0.0"
+    for candidate in candidates:
+        yield (
+            f"a=candidate:{candidate.foundation} 1 udp {candidate.priority} {candidate.host} {candidate.port} typ host"
+        )
+    if candidates:
+        yield "a=end-of-candidates"
+    yield f"a=ice-ufrag:{transport.username_fragment}"
+    yield f"a=ice-pwd:{transport.password}"
+    yield f"a=fingerprint:sha-256 {transport.fingerprint}"
 
 
 def _sources(section: OfferedSection) -> Iterable[str]:

@@ -118,7 +118,8 @@ class Source:
             if ahead > 1:
                 self._on_gap(sequence, ahead, at_s)
         else:
-            self._gaps.take(sequence)
+            if self._gaps.take(sequence) and self.rtx_ssrc is None:  # with RTX, repairs come on another SSRC
+                self.reception.note_repair()
             self._carry_late(packet, number + ahead, at_s)
 
     def take_rtx(self, packet: bytes, at_s: float) -> None:

@@ -180,6 +180,7 @@ class Transport:
         self._ice = RTCIceTransport(_Gatherer(self._connection))
         self._dtls = RTCDtlsTransport(self._ice, [certificate])
         self._connection._nominated = _Nominated(self._find_route)
+        self._dtls.on("statechange", self._on_dtls_state)
         self.route: Route | None = None
         self._rx: Session | None = None
         self.tx_session: Any = None
@@ -194,6 +195,10 @@ class Transport:
     async def gather(self) -> None:
         """Bind the sockets. Raises OSError when no port is free."""
         await self._ice.iceGatherer.gather()
+
+    def be_controlled(self) -> None:
+        """The peer made the offer, so it controls ICE (RFC 8445, section 6.1.1). Before `start`."""
+        self._connection.ice_controlling = False
 
     def local(self, session_id: int) -> LocalTransport:
         fingerprints = self._dtls.getLocalParameters().fingerprints
@@ -371,14 +376,22 @@ class Transport:
         self.is_connected = True
         self._on_state(PeerState.CONNECTED)
 
+    def _on_dtls_state(self) -> None:
+        if self.is_connected and self._dtls.state != "connected":  # the peer said goodbye
+            self._on_state(PeerState.FAILED)
+
+    def retire(self) -> None:
+        """Send and take nothing more, from this instant on: who has failed may not be there to be stopped later."""
+        self.is_connected = False
+        self.tx = self._rx = self.route = None
+        self._on_route()
+
     async def aclose(self) -> None:
         """Stop. Safe to call twice."""
         if self._is_closed:
             return
         self._is_closed = True
-        self.is_connected = False
-        self.tx = self._rx = self.route = None
-        self._on_route()
+        self.retire()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -89,6 +89,9 @@ class Worker:
                     await closed.aclose()
             case control.GetStats():
                 return control.Reply(number=number, stats=self._room(request.room).stats())
+            case control.OpenIngest():
+                sdp = await self._room(request.room).ingest(request.peer, request.epoch, request.offer_sdp)
+                return control.Reply(number=number, sdp=sdp)
             case control.OpenPeer() | control.ClosePeer() | control.TakeAnswer() | control.TakeCandidate():
                 await self._do_for_peer(self._room(request.room), request)
             case _:

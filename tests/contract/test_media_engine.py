@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from media.engine import (
     BadSdpError,
+    BadTapAddressError,
     ConnectionName,
     EngineEvent,
     MediaEngine,
@@ -212,3 +214,19 @@ async def test_a_room_that_is_lost_says_so_and_can_be_opened_again(under_test: U
         await engine.open_peer(ROOM, "ann", sends=True, slots=1)
     await engine.open_room(ROOM)
     assert await engine.open_peer(ROOM, "ann", sends=True, slots=1) > before, "the browser must see a new connection"
+
+
+async def test_taps_stay_on_this_machine_and_repeat(under_test: UnderTest, tmp_path: Path) -> None:
+    engine = under_test.engine
+    address = ("127.0.0.1", 40_000)
+    with pytest.raises(RoomNotOpenError):
+        await engine.tap(ROOM, "ann", Kind.AUDIO, address)
+    await engine.untap(ROOM, "ann", Kind.AUDIO, address)
+    await engine.open_room(ROOM)
+    for bad in (("192.0.2.1", 40_000), ("0.0.0.0", 40_000), ("localhost", 40_000), ("127.0.0.1", 0), "relative", ""):
+        with pytest.raises(BadTapAddressError):
+            await engine.tap(ROOM, "ann", Kind.AUDIO, bad)
+    for good in (address, address, str(tmp_path / "tap")):
+        await engine.tap(ROOM, "ann", Kind.AUDIO, good)
+    for _ in range(2):
+        await engine.untap(ROOM, "ann", Kind.AUDIO, address)

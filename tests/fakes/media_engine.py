@@ -8,6 +8,8 @@ from media.engine import (
     BadSdpError,
     ConnectionName,
     EngineEvent,
+    HealthChanged,
+    IngestAnswer,
     OfferMade,
     PeerNotConnectedError,
     PeerState,
@@ -18,8 +20,12 @@ from media.engine import (
     RoomStats,
     SlotsChanged,
     StaleNegotiationError,
+    TapAddress,
 )
 from media.plan import Kind, Plan
+from media.quality import Health
+from media.sfu.ingest_sdp import read_ingest_offer
+from media.sfu.tap import check_address
 
 FAKE_ANSWER = "v=0\r\na=fake-answer\r\n"
 
@@ -29,6 +35,7 @@ class FakePeer:
     epoch: int
     sends: bool
     slots: int
+    is_ingest: bool = False
     open_negotiations: dict[ConnectionName, int | None] = field(default_factory=dict)
     told_slots: tuple[tuple[str, str, Kind], ...] = ()
 
@@ -38,6 +45,7 @@ class FakeRoom:
     plan: Plan = field(default_factory=Plan)
     peers: dict[str, FakePeer] = field(default_factory=dict)
     keyframes_wanted: list[str] = field(default_factory=list)
+    taps: set[tuple[str, Kind, TapAddress]] = field(default_factory=set)
 
 
 class FakeMediaEngine:
@@ -72,6 +80,23 @@ class FakeMediaEngine:
         self._tell_slots(room)
         return epoch
 
+    async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
+        found = self._room(room)
+        read_ingest_offer(offer_sdp)
+        self._last_epoch = epoch = self._last_epoch + 1
+        found.peers[peer] = FakePeer(epoch, sends=True, slots=0, is_ingest=True)
+        self._events.put_nowait(
+            PeerStateChanged(room=room, peer=peer, epoch=epoch, connection="uplink", state=PeerState.CONNECTED)
+        )
+        return IngestAnswer(epoch=epoch, sdp=FAKE_ANSWER)
+
+    def fail(self, room: str, peer: str) -> None:
+        """The uplink of `peer` breaks, or falls silent."""
+        epoch = self._peer(room, peer).epoch
+        self._events.put_nowait(
+            PeerStateChanged(room=room, peer=peer, epoch=epoch, connection="uplink", state=PeerState.FAILED)
+        )
+
     async def answer(
         self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str
     ) -> None:
@@ -101,6 +126,15 @@ class FakeMediaEngine:
     async def request_keyframe(self, room: str, source: str) -> None:
         self._room(room).keyframes_wanted.append(source)
 
+    async def tap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        found = self._room(room)
+        check_address(address)
+        found.taps.add((source, kind, address))
+
+    async def untap(self, room: str, source: str, kind: Kind, address: TapAddress) -> None:
+        if room in self.rooms:
+            self.rooms[room].taps.discard((source, kind, address))
+
     async def stats(self, room: str) -> RoomStats:
         peers = {name: PeerStats(received={}, sent={}, rtp_packets_sent=0) for name in self._room(room).peers}
         return RoomStats(peers=peers, dropped_datagrams={})
@@ -117,6 +151,27 @@ class FakeMediaEngine:
         del self.rooms[room]
         self._events.put_nowait(RoomLost(room=room, cause="signal 9"))
 
+    def tell_health(
+        self,
+        room: str,
+        peer: str,
+        *,
+        uplink: Health | None = None,
+        downlink: Health | None = None,
+        is_video_paused: bool = False,
+    ) -> None:
+        """The connections of `peer` have become better or worse."""
+        self._events.put_nowait(
+            HealthChanged(
+                room=room,
+                peer=peer,
+                epoch=self._peer(room, peer).epoch,
+                uplink=uplink,
+                downlink=downlink,
+                is_video_paused=is_video_paused,
+            )
+        )
+
     def _room(self, room: str) -> FakeRoom:
         try:
             return self.rooms[room]
@@ -132,6 +187,8 @@ class FakeMediaEngine:
     def _tell_slots(self, room: str) -> None:
         found = self.rooms[room]
         for name, peer in found.peers.items():
+            if peer.is_ingest:
+                continue
             edges = sorted(edge for edge in found.plan.edges if edge.receiver == name)
             sources = sorted({edge.source for edge in edges})
             slots = tuple((f"{edge.kind[0]}{sources.index(edge.source):02d}", edge.source, edge.kind) for edge in edges)

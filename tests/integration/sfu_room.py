@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import numpy as np
@@ -81,10 +81,8 @@ class SfuRoom:
                     line.replace("127.0.0.1", "4c1e.local") if line.startswith("a=candidate") else line
                     for line in sdp.split("\r\n")
                 )
-            try:
+            with suppress(StaleNegotiationError):  # the peer has come anew meanwhile
                 await self.engine.answer(offer.room, offer.peer, offer.connection, offer.epoch, offer.negotiation, sdp)
-            except StaleNegotiationError:
-                pass  # the peer has come anew meanwhile
 
     async def join(self, name: str, clip: Clip | None = None, *, slots: int = 2) -> ReplayPeer:
         """Connect `name`; with `clip` it sends. A second time it reconnects."""

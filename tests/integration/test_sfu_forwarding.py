@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -115,10 +116,10 @@ async def test_a_section_is_used_again_and_sections_are_added(room: SfuRoom, cli
     await room.flowing("bob", "cleo", more=30)
     for packets in seen.values():
         numbers = [packet.sequence for packet, _ in packets if not packet.is_resent]
-        steps = {(b - a) & 0xFFFF for a, b in zip(numbers, numbers[1:], strict=False)}
+        steps = {(b - a) & 0xFFFF for a, b in pairwise(numbers)}
         assert steps == {1}, "the receiver sees one stream without a gap"
         times = [packet.timestamp for packet, _ in packets]
-        assert all(0 <= (b - a) & 0xFFFFFFFF < 90_000 * 30 for a, b in zip(times, times[1:], strict=False))
+        assert all(0 <= (b - a) & 0xFFFFFFFF < 90_000 * 30 for a, b in pairwise(times))
     after = seen["v00"][switch_at:]
     begins = next(i for i, (_, is_key) in enumerate(after) if is_key)
     previous = after[begins - 1][0] if begins else seen["v00"][switch_at - 1][0]
