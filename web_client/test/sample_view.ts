@@ -34,6 +34,7 @@ export function view(changes: Partial<HearingView> = {}): HearingView {
     state: "in_session",
     state_since: null,
     opened_at: "2026-03-02T02:00:00Z",
+    recording: { state: "recording", since: "2026-03-02T02:00:00Z", problem_code: null, problem_seat_id: null },
     me: seat("judge", "presiding_judge"),
     seats: [
       seat("panel-a", "panel_judge"),

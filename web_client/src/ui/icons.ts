@@ -23,6 +23,7 @@ const SHAPES = {
   "mic-off": svg`<path d="M9 9v2a3 3 0 0 0 5 2.2M15 10V6a3 3 0 0 0-5.7-1.3M5 11a7 7 0 0 0 11 5.7M19 11a7 7 0 0 1-.6 2.8M12 18v3M4 4l16 16"/>`,
   pause: svg`<path d="M8 5v14M16 5v14"/>`,
   play: svg`<path d="M7 4.5v15l12-7.5-12-7.5Z"/>`,
+  record: svg`<circle cx="12" cy="12" r="9"/><circle cx="12" cy="12" r="5" fill="currentColor"/>`,
   "signal-weak": svg`<path d="M4 20v-4M10 20v-8"/><path d="M16 20V8M21 20V4" opacity=".3"/>`,
   speaker: svg`<path d="M4 9v6h4l5 4V5L8 9H4ZM16.5 9a4 4 0 0 1 0 6M19 6.5a8 8 0 0 1 0 11"/>`,
   stand: svg`<path d="M5 21V10h14v11M3 10h18M12 10V6M10 4.5h4"/>`,

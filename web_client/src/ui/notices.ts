@@ -5,6 +5,7 @@ import { reasonText } from "../core/actions.ts";
 import { clockText } from "../core/court_clock.ts";
 import type { HearingClient, Toast } from "../core/hearing_client.ts";
 import { codeText, hasText, t } from "../core/language.ts";
+import type { Role } from "../net/messages.gen.ts";
 import { icon, type IconName } from "./icons.ts";
 
 export interface Banner {
@@ -15,6 +16,8 @@ export interface Banner {
   text: string;
   action?: { label: string; run(): void };
 }
+
+const RECORD_KEEPERS: ReadonlySet<Role> = new Set(["presiding_judge", "panel_judge", "clerk"]);
 
 /** The gravest trouble of the connection, if any; several at once would only frighten. */
 function connectionBanner(client: HearingClient): Banner | null {
@@ -50,8 +53,25 @@ function deviceBanner(client: HearingClient): Banner | null {
   };
 }
 
+/** What is wrong with the record, and what to do: for those who can do something. */
+function recordingBanner(client: HearingClient): Banner | null {
+  const { view } = client;
+  const code = view?.recording.problem_code;
+  if (!view || !code || !RECORD_KEEPERS.has(view.me.role)) return null;
+  const seatId = view.recording.problem_seat_id;
+  const seat = [view.me, ...view.seats].find((one) => one.seat_id === seatId);
+  const name = seat ? client.nameOf(seat.person_id) : "";
+  return {
+    id: `recording_${code}`,
+    kind: view.recording.state === "problem" ? "danger" : "warn",
+    icon: "alert",
+    title: t(`recording.${code}`, { name }),
+    text: t(`recording.${code}_text`),
+  };
+}
+
 export function bannersOf(client: HearingClient): readonly Banner[] {
-  const found = [connectionBanner(client), deviceBanner(client)].filter((banner) => banner !== null);
+  const found = [connectionBanner(client), recordingBanner(client), deviceBanner(client)].filter((banner) => banner !== null);
   if (client.media.isSoundBlocked) {
     const action = { label: t("banner.sound_action"), run: () => client.media.retrySound() };
     found.push({

@@ -28,7 +28,22 @@ export function stateFact(view: HearingView): TemplateResult {
           ><span class="sr-only">${t("state_line.elapsed")}</span
           ><elapsed-time .since=${view.opened_at}></elapsed-time
         ></span>`
-      : nothing}`;
+      : nothing}
+    ${recordingFact(view)}`;
+}
+
+/** The recording light: whether and since when this is recorded, or is not although it should be. */
+function recordingFact(view: HearingView): TemplateResult | typeof nothing {
+  const { state, since } = view.recording;
+  if (state === "off") return nothing;
+  const name: IconName = state === "recording" ? "record" : state === "paused" ? "pause" : "alert";
+  const kind = state === "recording" ? "fact--rec" : state === "problem" ? "fact--warn" : "";
+  return html`<span class="fact ${kind}" data-testid="recording" data-recording=${state}
+    >${icon(name)}<span
+      ><span role="status">${t(`recording.${state}`)}</span>
+      ${state === "paused" ? nothing : html`<elapsed-time .since=${since}></elapsed-time>`}</span
+    ></span
+  >`;
 }
 
 /** Switches the language without leaving the page. `redraw` draws the page in the new one. */
