@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,7 @@ from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.roles import Role
 from hearing_server.domain.settings import Settings
 
+_TABLE_WIDTH = 130
 _OVER = frozenset({HearingState.CLOSED, HearingState.CANCELLED})
 
 
@@ -104,12 +106,13 @@ async def _show(service: Service, hearing: Hearing, people: Sequence[Mapping[str
         }
         print(json.dumps(document, ensure_ascii=False), flush=True)
         return
-    table = Table(title=f"{words.case.court_name} · {words.case.number}", title_justify="left")
+    table = Table(title=f"{words.case.court_name} · {words.case.number}", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("Role", "Name", "Personal link (works once)"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for person in people:
         table.add_row(person["role"].replace("_", " "), person["name"], person["link"])
-    console = Console(soft_wrap=True)
+    # Never narrower than the links: a link that is broken into two lines can be neither clicked nor copied.
+    console = Console(width=max(Console().width, _TABLE_WIDTH))
     console.print(table)
     console.print("Open each link in its own tab. Ctrl-C ends the demonstration.")
 
