@@ -91,6 +91,21 @@ class MediaState(Notice, frozen=True, tag="media_state"):
     connection: Literal["uplink", "downlink"] | None = None
 
 
+HealthGrade = Literal["good", "poor", "bad"]
+
+
+class Health(Notice, frozen=True, tag="health"):
+    """How well a seat is connected: told to the seat itself and to the officers of the court, when it changes.
+
+    None: not known. While `is_video_paused` the seat is sent sound only.
+    """
+
+    seat_id: str
+    uplink: HealthGrade | None
+    downlink: HealthGrade | None
+    is_video_paused: bool
+
+
 class Link(Notice, frozen=True, tag="link"):
     """Answer to `reissue_link`: the new personal link, shown to the clerk once."""
 
@@ -108,5 +123,5 @@ class Goodbye(Notice, frozen=True, tag="goodbye"):
     code: GoodbyeCode
 
 
-ServerNotice = Welcome | View | Ok | Refused | Offer | Streams | MediaState | Link | Goodbye
+ServerNotice = Welcome | View | Ok | Refused | Offer | Streams | MediaState | Health | Link | Goodbye
 SERVER_NOTICES: tuple[type[Notice], ...] = get_args(ServerNotice)

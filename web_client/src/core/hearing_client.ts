@@ -3,7 +3,7 @@
  * Pages read it and are drawn again on "change".
  */
 import { CommandRefusedError, Connection, type Answered, type ConnectionPhase, type EndReason, type Outgoing } from "../net/connection.ts";
-import type { HearingView, ServerNotice, View } from "../net/messages.gen.ts";
+import type { Health, HearingView, ServerNotice, View } from "../net/messages.gen.ts";
 import type { LocalMedia } from "../media/local_media.ts";
 import { MediaSession } from "../media/media_session.ts";
 import { setServerTime, nowMs } from "./court_clock.ts";
@@ -35,6 +35,8 @@ export class HearingClient extends EventTarget {
   #toasts: Toast[] = [];
   #nextToast = 1;
   #isDrawPending = false;
+  /** How well seats are connected, as far as the server tells this one: its own, and to officers everybody's. */
+  readonly #health = new Map<string, Health>();
 
   constructor(session: SeatSession, local: LocalMedia) {
     super();
@@ -44,6 +46,7 @@ export class HearingClient extends EventTarget {
     this.#connection = new Connection(
       {
         onOpen: () => {
+          this.#health.clear();
           this.media.reset();
           this.media.open();
         },
@@ -98,6 +101,13 @@ export class HearingClient extends EventTarget {
     this.local.close();
   }
 
+  /** Null: good, or not known. */
+  weaknessOf(seatId: string): Health | null {
+    const health = this.#health.get(seatId);
+    const isWeak = health && (health.is_video_paused || [health.uplink, health.downlink].some((one) => one === "poor" || one === "bad"));
+    return isWeak ? health : null;
+  }
+
   nameOf(personId: string): string {
     return this.#latest?.names[personId] ?? "";
   }
@@ -144,6 +154,10 @@ export class HearingClient extends EventTarget {
         break;
       case "media_state":
         this.media.onMediaState(notice);
+        break;
+      case "health":
+        this.#health.set(notice.seat_id, notice);
+        this.#changed();
         break;
       default:
         break; // answers and goodbyes are the connection's

@@ -81,6 +81,14 @@ export interface Goodbye {
   code: "hearing_over" | "left" | "replaced" | "revoked" | "shutting_down" | "too_slow";
 }
 
+export interface Health {
+  type: "health";
+  seat_id: string;
+  uplink: "bad" | "good" | "poor" | null;
+  downlink: "bad" | "good" | "poor" | null;
+  is_video_paused: boolean;
+}
+
 export type HearingState = "cancelled" | "check_in" | "closed" | "in_session" | "interrupted" | "recess" | "scheduled";
 
 export interface HearingView {
@@ -323,5 +331,6 @@ export type ServerNotice =
   | Offer
   | Streams
   | MediaState
+  | Health
   | Link
   | Goodbye;

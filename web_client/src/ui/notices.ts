@@ -34,8 +34,12 @@ function connectionBanner(client: HearingClient): Banner | null {
     case "weak":
       return { ...warn, icon: "signal-weak", id: "weak", title: t("banner.weak"), text: t("banner.court_sees") };
     default:
-      return null;
+      break;
   }
+  const weakness = client.view && client.weaknessOf(client.view.me.seat_id);
+  if (!weakness) return null;
+  const text = weakness.is_video_paused ? t("banner.sound_first") : t("banner.court_sees");
+  return { ...warn, icon: "signal-weak", id: "weak", title: t("banner.weak"), text };
 }
 
 function deviceBanner(client: HearingClient): Banner | null {

@@ -22,10 +22,12 @@ function pictureOf(client: HearingClient, seat: SeatView): MediaStream | null {
 }
 
 /** What a person should know about this seat beyond the picture; the gravest thing only. */
-function markOf(seat: SeatView, state: HearingState | undefined, isSelf: boolean, hasPicture: boolean): Mark | null {
+function markOf(client: HearingClient, seat: SeatView, isSelf: boolean, hasPicture: boolean): Mark | null {
+  const state: HearingState | undefined = client.view?.state;
   if (seat.presence === "lost") return { icon: "broken", text: t("seat.fault"), isWarning: true };
   if (seat.presence === "left") return { icon: "leave", text: t("seat.left"), isWarning: false };
   if (seat.presence === "absent") return { icon: "absent", text: t("seat.absent"), isWarning: false };
+  if (client.weaknessOf(seat.seat_id)) return { icon: "signal-weak", text: t("seat.weak"), isWarning: true };
   if (seat.is_talking_with_clerk) return { icon: "chat", text: t("seat.talking"), isWarning: false };
   if (!seat.is_camera_on) return { icon: "cam-off", text: t("seat.camera_off"), isWarning: false };
   if (isSelf) return hasPicture ? null : { icon: "cam-off", text: t("seat.no_camera"), isWarning: false };
@@ -56,7 +58,7 @@ export function seatTile(client: HearingClient, seat: SeatView, kind: TileKind):
   const isSelf = seat.seat_id === client.view?.me.seat_id;
   const isSpeaking = client.media.speaking.has(seat.seat_id) && !seat.is_muted;
   const stream = pictureOf(client, seat);
-  const mark = markOf(seat, client.view?.state, isSelf, stream !== null);
+  const mark = markOf(client, seat, isSelf, stream !== null);
   const classes = {
     [`tile--${kind}`]: kind !== "plain",
     "tile--speaking": isSpeaking,
