@@ -90,7 +90,7 @@ def needs_recorder(hearing: Hearing) -> bool:
 def steps(hearing: Hearing, told: Told) -> Iterator[Step]:
     """What is left to tell a recorder that has been told `told`. It records exactly what the media plan taps."""
     if hearing.state is not HearingState.IN_SESSION:
-        if not told.is_paced or told.pause_reason != hearing.state:
+        if hearing.state in COURT_WAS_CALLED and told.pause_reason != hearing.state:
             yield Pause(hearing.state.value)
         return
     recorded = {(tap.source, tap.kind) for tap in media_plan(hearing).taps if tap.purpose is TapPurpose.RECORDER}

@@ -105,8 +105,7 @@ async def test_the_recorder_follows_the_hearing(scene: Scene) -> None:
     party = await scene.court.join("party")
     await judge.ask("open_media")
     await party.ask("open_media")
-    await scene.until(lambda: scene.recorder.pause_reason == "check_in")
-    assert scene.recorder.is_started
+    await scene.until(lambda: bool(scene.recorders) and scene.recorder.is_started)
     assert scene.taps() == set()
 
     await judge.ask("start")

@@ -63,9 +63,13 @@ def test_nothing_is_said_twice(stage: Stage) -> None:
     assert follow(stage, told) == []
 
 
-@pytest.mark.parametrize("state", [HearingState.CHECK_IN, HearingState.RECESS, HearingState.INTERRUPTED])
+@pytest.mark.parametrize("state", [HearingState.RECESS, HearingState.INTERRUPTED])
 def test_while_the_court_does_not_sit_nobody_is_recorded(state: HearingState) -> None:
     assert follow(Stage.in_state(state), Told()) == [Pause(state.value)]
+
+
+def test_before_the_court_is_called_to_order_there_is_nothing_to_pause() -> None:
+    assert follow(Stage.in_state(HearingState.CHECK_IN), Told()) == []
 
 
 def test_a_recess_pauses_and_leaves_everything_else_as_it_was(stage: Stage) -> None:
