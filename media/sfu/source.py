@@ -86,6 +86,7 @@ class Source:
         self._transport = transport
         self._timers = timers
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
         self._is_closed = False
         self._gaps = Gaps()
         self._ring: list[Kept | None] = [None] * RING
@@ -297,11 +298,16 @@ class Source:
         self._ask_for_key_frame(at_s)
 
     def _arm(self) -> None:
-        if self._timer is not None or self._is_closed or not (self._gaps or self._wants_key_frame):
+        if self._is_closed or not (self._gaps or self._wants_key_frame):
             return
-        wait_s = RETRY_INTERVAL_S
+        at_s, wait_s = self._timers.time(), RETRY_INTERVAL_S
         if not self._gaps:
-            wait_s = min(KEY_FRAME_INTERVAL_S, max(wait_s, self._key_frame_due_s() - self._timers.time()))
+            wait_s = min(KEY_FRAME_INTERVAL_S, max(wait_s, self._key_frame_due_s() - at_s))
+        if self._timer is not None:
+            if self._timer_at_s <= at_s + wait_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = at_s + wait_s
         self._timer = self._timers.call_later(wait_s, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -1,0 +1,160 @@
+"""Both ways of fanning out send the same bytes; a relay does without a compiler."""
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pylibsrtp import Policy, Session
+
+from media.sfu import fanout
+from media.sfu.fanout import PURE_VARIABLE, CompiledFanOut, FanOut, PureFanOut, load, new_fan_out
+from media.sfu.fanout_build import build
+from media.sfu.transport import Route
+
+KEY = bytes(range(44))
+PACKET = bytes.fromhex("9060000100000064deadbeef" + "bede0002") + b"\x12upv\x32abc" + b"payload" * 20
+MID_AT = 17
+_has_compiler = build()
+
+
+def session(*, receives: bool = False) -> Session:
+    return Session(
+        Policy(
+            key=KEY,
+            ssrc_type=Policy.SSRC_ANY_INBOUND if receives else Policy.SSRC_ANY_OUTBOUND,
+            srtp_profile=Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+        )
+    )
+
+
+class Receiver:
+    """One receiver: what a fan-out needs of a forward, and the other end of its socket."""
+
+    def __init__(self, number: int, host: str) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.inbox = socket.socket(family, socket.SOCK_DGRAM)
+        self.inbox.bind((host, 0))
+        self.inbox.settimeout(20)
+        self.out = socket.socket(family, socket.SOCK_DGRAM)
+        self.out.setblocking(False)
+        sends = session()
+        address = self.inbox.getsockname()[:2]
+        route = Route(None, self.out, self.out.sendto, address)
+        self.opens = session(receives=True)
+        self.forward: Any = SimpleNamespace(
+            transport=SimpleNamespace(tx=sends._srtp[0], tx_session=sends, route=route),
+            sequence_offset=number - 70_000,
+            timestamp_offset=2**32 - number,
+            out=SimpleNamespace(ssrc=1000 + number, mid=b"v%02d" % number),
+        )
+
+    def take(self) -> bytes:
+        return bytes(self.opens.unprotect(self.inbox.recv(2000)))
+
+    def close(self) -> None:
+        self.inbox.close()
+        self.out.close()
+
+
+@pytest.fixture(params=["pure", "compiled"])
+def make(request: pytest.FixtureRequest) -> Callable[[Counter[str]], FanOut]:
+    if request.param == "compiled" and not _has_compiler:
+        pytest.skip("no C compiler here")
+
+    def made(counts: Counter[str]) -> FanOut:
+        def count(reason: str, times: int) -> None:
+            counts[reason] += times
+
+        return PureFanOut(count) if request.param == "pure" else CompiledFanOut(count, load())
+
+    return made
+
+
+@pytest.fixture
+def receivers() -> Iterator[list[Receiver]]:
+    made = [Receiver(number, "127.0.0.1") for number in range(3)]
+    yield made
+    for one in made:
+        one.close()
+
+
+def test_everybody_gets_the_packet_with_own_numbers(
+    make: Callable[[Counter[str]], FanOut], receivers: list[Receiver]
+) -> None:
+    counts: Counter[str] = Counter()
+    fan_out = make(counts)
+    fan_out.prepare([one.forward for one in receivers])
+    number, timestamp = 65_530 * 3 + 7, 2**32 - 1
+    fan_out.send(PACKET, number, timestamp, MID_AT)
+    fan_out.send(PACKET, number + 1, timestamp, 0)
+    for index, one in enumerate(receivers):
+        data = one.take()
+        sequence = (number + index - 70_000) & 0xFFFF
+        assert data[:2] == PACKET[:2]
+        assert data[2:12] == sequence.to_bytes(2, "big") + (2**32 - 1 - index).to_bytes(4, "big") + (
+            1000 + index
+        ).to_bytes(4, "big")
+        assert data[12:] == PACKET[12:].replace(b"upv", b"v%02d" % index)
+        assert one.take()[12:] == PACKET[12:], "no MID, nothing rewritten"
+    assert not counts
+
+
+def test_ipv6_receivers(make: Callable[[Counter[str]], FanOut]) -> None:
+    try:
+        one = Receiver(1, "::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    fan_out = make(Counter())
+    fan_out.prepare([one.forward])
+    fan_out.send(PACKET, 70_001, 1, MID_AT)
+    assert one.take()[12:] == PACKET[12:].replace(b"upv", b"v01")
+    one.close()
+
+
+def test_one_that_cannot_be_reached_is_counted_and_the_others_get_theirs(
+    make: Callable[[Counter[str]], FanOut], receivers: list[Receiver]
+) -> None:
+    counts: Counter[str] = Counter()
+    fan_out = make(counts)
+    unroutable = receivers[0].forward.transport
+    unroutable.route = unroutable.route._replace(address=("255.255.255.255", 9))  # needs SO_BROADCAST
+    receivers[1].forward.transport.route = None
+    fan_out.prepare([one.forward for one in receivers])
+    fan_out.send(PACKET, 70_010, 1, MID_AT)
+    receivers[2].take()
+    assert counts == {"send_failed": 1}
+    fan_out.send(PACKET, 70_010, 1, MID_AT)  # the same number again: libsrtp refuses
+    assert counts["protect_failed"] == 2
+    fan_out.prepare([])
+    fan_out.send(PACKET, 70_011, 1, MID_AT)
+    assert sum(counts.values()) == 3
+
+
+def test_python_is_used_where_it_is_wanted_or_nothing_was_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load(tmp_path / "none.so") is None
+    (tmp_path / "broken.so").write_bytes(b"no library")
+    assert load(tmp_path / "broken.so") is None
+    monkeypatch.setattr(fanout, "_library", None)
+    assert isinstance(new_fan_out(lambda reason, times: None), PureFanOut)
+    monkeypatch.setenv(PURE_VARIABLE, "1")
+    assert load() is None
+
+
+def test_a_build_without_a_working_compiler_is_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source, library = tmp_path / "fanout.c", tmp_path / "_fanout.so"
+    source.write_text("this is no C")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert not build(source, library)
+    monkeypatch.setenv("CC", "cc")
+    assert not build(source, library)
+    assert list(tmp_path.iterdir()) == [source]
+    if _has_compiler:
+        source.write_text("int fan_out(void) { return 0; }")
+        assert build(source, library)
+        assert library.exists()
