@@ -23,6 +23,7 @@ from hearing_server.services.entry_service import EntryService
 from hearing_server.services.event_bus import EventBus
 from hearing_server.services.hearing_content import HearingContent
 from hearing_server.services.hearing_service import HearingService
+from hearing_server.services.ingest_service import IngestService
 from hearing_server.services.media_service import MediaService
 from hearing_server.services.recording_service import RecordingService
 from hearing_server.services.scheduling import NewHearing, schedule_hearing
@@ -134,11 +135,14 @@ async def running_service(
         )
         recording.start()
         stack.push_async_callback(recording.aclose)
+        ingest = IngestService(entry=office.entry, hearings=office.hearings, attendance=office.attendance, media=media)
+        stack.push_async_callback(ingest.aclose)
         services = Services(
             hearings=office.hearings,
             attendance=office.attendance,
             entry=office.entry,
             media=media,
+            ingest=ingest,
             content=office.content,
         )
         url = public_url(config)

@@ -171,6 +171,9 @@ class MediaEngine(Protocol):
         Raises RoomNotOpenError, EngineDownError.
         """
 
+    def check_offer(self, offer_sdp: str) -> None:
+        """Raises BadSdpError for an offer that `ingest` would refuse."""
+
     async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
         """Begin the uplink of a `peer` that makes the offer itself (WHIP, RFC 9725), replacing older connections.
 

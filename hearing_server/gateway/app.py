@@ -10,6 +10,7 @@ from hearing_server.gateway.errors import ErrorText, error_text
 from hearing_server.gateway.http_routes import MAX_BODY_BYTES, HttpRoutes, error_response
 from hearing_server.gateway.static_files import NOT_FOUND, StaticFiles
 from hearing_server.gateway.websocket import Services
+from hearing_server.gateway.whip_routes import WhipRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def make_app(services: Services, static_files: StaticFiles, *, allowed_origins: 
     app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
     routes = HttpRoutes(services, allowed_origins=allowed_origins)
     app.add_routes(routes.routes())
+    app.add_routes(WhipRoutes(services.ingest, routes).routes())
     app.add_routes(static_files.routes())
     app.on_response_prepare.append(add_security_headers)
     return app

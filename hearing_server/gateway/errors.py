@@ -8,6 +8,7 @@ from hearing_server.domain.hearing import Refusal
 from hearing_server.ports import ConcurrentAppendError, LinkRefusedError, StorageError
 from hearing_server.services.attendance_service import EntryRefusedError
 from hearing_server.services.hearing_service import UnknownHearingError
+from hearing_server.services.ingest_service import SeatCannotSendError, TooManyIngestsError, UnknownIngestError
 from hearing_server.services.media_service import StreamNotAllowedError
 from hearing_server.signalling.codec import BadMessageError
 from media.engine import (
@@ -45,6 +46,13 @@ _LINK_ADVICE: Mapping[str, tuple[str, HTTPStatus]] = {
 _ADVICE: Mapping[type[Exception], tuple[str, str, HTTPStatus]] = {
     UnknownHearingError: ("unknown_hearing", "No such hearing. Open your personal link again.", HTTPStatus.NOT_FOUND),
     StreamNotAllowedError: ("stream_not_allowed", "This seat may not receive that stream now.", HTTPStatus.FORBIDDEN),
+    SeatCannotSendError: ("seat_cannot_send", "This link opens a seat that only watches.", HTTPStatus.FORBIDDEN),
+    TooManyIngestsError: (
+        "too_many_ingests",
+        "Too many publishers are connected. Try again later; the link is still good.",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    UnknownIngestError: ("unknown_ingest", "This session has ended. Publish again.", HTTPStatus.NOT_FOUND),
     StorageError: (
         "storage_failed",
         "The record cannot be written now, so nothing was changed. Try again.",

@@ -100,13 +100,8 @@ class HttpRoutes:
     async def _with_link(
         self, request: web.Request, answer: Callable[[str], Awaitable[msgspec.Struct]]
     ) -> web.StreamResponse:
-        if not self._is_own_origin(request):
-            return error_response(
-                ErrorText("wrong_origin", "Open the service from its own address.", web.HTTPForbidden.status_code)
-            )
-        address = request.remote or "unknown"
-        if not self._limiter.test(_REFUSED_LINKS, address):
-            return error_response(ErrorText("rate_limited", "Too many links were refused. Wait a minute.", 429))
+        if (refusal := self.refusal(request)) is not None:
+            return error_response(refusal)
         if request.content_type != "application/json":
             return error_response(ErrorText("unsupported_media_type", "Send application/json.", 415))
         try:
@@ -115,8 +110,19 @@ class HttpRoutes:
         except (msgspec.DecodeError, UnicodeError):
             return error_response(bad_request("malformed_message", 'Send {"link_token": "..."}.'))
         except LinkRefusedError as error:
-            self._limiter.hit(_REFUSED_LINKS, address)
+            self.count_refused_link(request)
             return error_response(error_text(error))
+
+    def refusal(self, request: web.Request) -> ErrorText | None:
+        """Why a link from this page or address is not even looked at, or None."""
+        if not self._is_own_origin(request):
+            return ErrorText("wrong_origin", "Open the service from its own address.", web.HTTPForbidden.status_code)
+        if not self._limiter.test(_REFUSED_LINKS, request.remote or "unknown"):
+            return ErrorText("rate_limited", "Too many links were refused. Wait a minute.", 429)
+        return None
+
+    def count_refused_link(self, request: web.Request) -> None:
+        self._limiter.hit(_REFUSED_LINKS, request.remote or "unknown")
 
     async def _peek(self, link_token: str) -> PeekReply:
         grant = await self._services.entry.peek(link_token)

@@ -22,6 +22,7 @@ from hearing_server.services.attendance_service import AttendanceService
 from hearing_server.services.entry_service import EntryService
 from hearing_server.services.hearing_content import HearingContent
 from hearing_server.services.hearing_service import HearingService
+from hearing_server.services.ingest_service import IngestService
 from hearing_server.services.media_service import MediaService
 from hearing_server.signalling import messages as wire
 from hearing_server.signalling.codec import BadMessageError, decode_message, encode_notice
@@ -48,6 +49,7 @@ class Services:
     attendance: AttendanceService
     entry: EntryService
     media: MediaService
+    ingest: IngestService
     content: HearingContent
 
 

@@ -13,8 +13,8 @@ from hearing_server.domain.media_plan import MediaPlan, TapPurpose, media_plan
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
 from hearing_server.domain.roles import SENDING_ROLES
 from hearing_server.domain.rooms import StreamKind
-from hearing_server.ports import StorageError
-from hearing_server.services.attendance_service import AttendanceService
+from hearing_server.ports import SeatGrant, StorageError
+from hearing_server.services.attendance_service import AttendanceService, SeatConnection
 from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.turn_credentials import TurnServers
@@ -23,9 +23,11 @@ from hearing_server.signalling.notices import MediaState, Offer, StreamLabel, St
 from media.engine import (
     EngineDownError,
     EngineEvent,
+    IngestAnswer,
     MediaEngine,
     MediaError,
     OfferMade,
+    PeerNotConnectedError,
     PeerState,
     PeerStateChanged,
     RoomLost,
@@ -64,6 +66,7 @@ class _Room:
     is_open: bool = False
     applied: Plan = field(default_factory=Plan)
     seats: set[SeatId] = field(default_factory=set)  # seats that have asked for media since they entered
+    ingests: dict[SeatId, int] = field(default_factory=dict)  # of these, who makes the offer itself -> its epoch
     recorder_inputs: Mapping[Stream, TapAddress] = field(default_factory=dict)
     tapped: dict[Stream, TapAddress] = field(default_factory=dict)  # what the relay sends to the recorder now
 
@@ -108,7 +111,40 @@ class MediaService:
         async with room.lock:
             await self._open_room(hearing_id, room)
             room.seats.add(person.seat_id)
+            room.ingests.pop(person.seat_id, None)
             await self._open_peer(hearing, person.seat_id)
+
+    def check_offer(self, offer_sdp: str) -> None:
+        """Raises BadSdpError for an offer that `open_ingest` would refuse."""
+        self._engine.check_offer(offer_sdp)
+
+    async def open_room(self, hearing_id: HearingId) -> None:
+        """Make sure that there is a relay for the hearing. Raises MediaError."""
+        room = self._rooms.setdefault(hearing_id, _Room())
+        async with room.lock:
+            await self._open_room(hearing_id, room)
+
+    async def open_ingest(self, grant: SeatGrant, holder: SeatConnection, offer_sdp: str) -> IngestAnswer:
+        """Receive from a publisher that makes the offer, if `holder` still has the seat. Raises MediaError."""
+        seat_id = self._hearings.hearing(grant.hearing_id).people[grant.person_id].seat_id
+        room = self._rooms.setdefault(grant.hearing_id, _Room())
+        async with room.lock:
+            if self._attendance.connection(grant.hearing_id, grant.person_id) is not holder:
+                raise PeerNotConnectedError(seat_id)
+            await self._open_room(grant.hearing_id, room)
+            answer = await self._engine.ingest(grant.hearing_id, seat_id, offer_sdp)
+            room.seats.add(seat_id)
+            room.ingests[seat_id] = answer.epoch
+            return answer
+
+    async def close_ingest(self, hearing_id: HearingId, seat_id: SeatId, epoch: int) -> None:
+        """Disconnect a publisher, unless the seat has a newer connection. Raises MediaError."""
+        room = self._rooms.setdefault(hearing_id, _Room())
+        async with room.lock:
+            if room.ingests.get(seat_id) == epoch:
+                del room.ingests[seat_id]
+                room.seats.discard(seat_id)
+                await self._engine.close_peer(hearing_id, seat_id)
 
     async def answer(self, hearing_id: HearingId, seat_id: SeatId, message: Answer) -> None:
         """Raises MediaError."""
@@ -170,6 +206,7 @@ class MediaService:
                 await self._apply(hearing_id, room)
                 for seat_id in self._gone(hearing_id, room):
                     room.seats.discard(seat_id)
+                    room.ingests.pop(seat_id, None)
                     await self._engine.close_peer(hearing_id, seat_id)
             except EngineDownError:
                 logger.warning("the relay is down; the plan is applied when it is back", extra={"room": hearing_id})
@@ -258,6 +295,7 @@ class MediaService:
 
     async def _restore(self, hearing_id: HearingId, room: _Room) -> None:
         """Open the room again, for ever if need be, and offer everybody new connections."""
+        self._drop_ingests(hearing_id, room)
         while True:
             try:
                 await self._open_room(hearing_id, room)
@@ -270,6 +308,14 @@ class MediaService:
                 room.is_open = False
                 await asyncio.sleep(_REOPEN_PAUSE_S)
         await self._log(hearing_id, RecordMediaRestored())
+
+    def _drop_ingests(self, hearing_id: HearingId, room: _Room) -> None:
+        """A publisher cannot be offered anything: it has to begin again."""
+        for seat_id in room.ingests:
+            if (connection := self._attendance.connection_of_seat(hearing_id, seat_id)) is not None:
+                connection.send(MediaState(state="lost"))
+        room.seats -= room.ingests.keys()
+        room.ingests.clear()
 
     async def _log(self, hearing_id: HearingId, command: Command) -> None:
         try:

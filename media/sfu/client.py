@@ -28,6 +28,7 @@ from media.engine import (
 from media.ice import AddressSettings
 from media.plan import Kind, Plan
 from media.sfu import control
+from media.sfu.ingest_sdp import read_ingest_offer
 
 logger = logging.getLogger(__name__)
 
@@ -242,6 +243,9 @@ class SfuEngine:
         epoch = self._next_epoch()
         await relay.call(control.OpenPeer(room, peer, epoch, sends, slots))
         return epoch
+
+    def check_offer(self, offer_sdp: str) -> None:
+        read_ingest_offer(offer_sdp)
 
     async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
         relay = self._relay(room)

@@ -27,6 +27,7 @@ from media.plan import Edge, Kind, Plan
 from media.replay.peer import ReplayPeer
 from media.sfu.client import SfuEngine
 from tests.fakes.media_engine import FAKE_ANSWER, FakeMediaEngine
+from tests.unit.test_ingest_offers import OFFER
 
 ROOM = "h-1"
 TIMEOUT_S = 40
@@ -214,6 +215,35 @@ async def test_a_room_that_is_lost_says_so_and_can_be_opened_again(under_test: U
         await engine.open_peer(ROOM, "ann", sends=True, slots=1)
     await engine.open_room(ROOM)
     assert await engine.open_peer(ROOM, "ann", sends=True, slots=1) > before, "the browser must see a new connection"
+
+
+async def test_a_publisher_that_offers_is_answered_and_replaces_what_was_there(under_test: UnderTest) -> None:
+    engine = under_test.engine
+    with pytest.raises(RoomNotOpenError):
+        await engine.ingest(ROOM, "ann", OFFER)
+    await engine.open_room(ROOM)
+    before = await engine.open_peer(ROOM, "ann", sends=True, slots=1)
+    for bad in ("", "v=0", OFFER.replace("opus", "speex")):
+        with pytest.raises(BadSdpError):
+            engine.check_offer(bad)
+        with pytest.raises(BadSdpError):
+            await engine.ingest(ROOM, "ann", bad)
+    await under_test.answer(await under_test.offer("ann", "uplink", before))  # a bad offer has changed nothing
+    engine.check_offer(OFFER)
+    answer = await engine.ingest(ROOM, "ann", OFFER)
+    assert answer.epoch > before
+    assert answer.sdp.startswith("v=0\r\n")
+    with pytest.raises(StaleNegotiationError):
+        await engine.answer(ROOM, "ann", "uplink", before, 1, FAKE_ANSWER)
+    assert list((await engine.stats(ROOM)).peers) == ["ann"]
+    await engine.open_peer(ROOM, "bob", sends=True, slots=1)
+    both = frozenset(Edge(*pair) for kind in Kind for pair in (("ann", kind, "bob"), ("bob", kind, "ann")))
+    await engine.apply(ROOM, Plan(frozenset((edge.source, edge.kind) for edge in both), both))
+    await under_test.until(lambda event: isinstance(event, SlotsChanged) and event.peer == "bob" and bool(event.slots))
+    told = [one for one in under_test.seen if isinstance(one, (SlotsChanged, OfferMade)) and one.peer == "ann"]
+    assert not [one for one in told if one.epoch == answer.epoch], "a publisher is offered nothing"
+    assert await engine.open_peer(ROOM, "ann", sends=True, slots=1) > answer.epoch
+    await engine.close_peer(ROOM, "ann")
 
 
 async def test_taps_stay_on_this_machine_and_repeat(under_test: UnderTest, tmp_path: Path) -> None:

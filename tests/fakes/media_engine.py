@@ -80,6 +80,9 @@ class FakeMediaEngine:
         self._tell_slots(room)
         return epoch
 
+    def check_offer(self, offer_sdp: str) -> None:
+        read_ingest_offer(offer_sdp)
+
     async def ingest(self, room: str, peer: str, offer_sdp: str) -> IngestAnswer:
         found = self._room(room)
         read_ingest_offer(offer_sdp)
@@ -101,9 +104,9 @@ class FakeMediaEngine:
         self, room: str, peer: str, connection: ConnectionName, epoch: int, negotiation: int, sdp: str
     ) -> None:
         found = self._peer(room, peer)
-        if connection not in found.open_negotiations:
+        if epoch == found.epoch and connection not in found.open_negotiations and not found.is_ingest:
             raise PeerNotConnectedError(f"{peer} has no {connection}")
-        if epoch != found.epoch or found.open_negotiations[connection] != negotiation:
+        if epoch != found.epoch or found.open_negotiations.get(connection) != negotiation:
             raise StaleNegotiationError(f"negotiation {negotiation} is not the one that is open")
         if not sdp.startswith("v=0"):
             raise BadSdpError("the answer does not begin with v=0")
