@@ -2,7 +2,7 @@
 
 import typer
 
-from hearing_server.cli import admin, demo, log, serve
+from hearing_server.cli import admin, bench, demo, log, serve
 from hearing_server.cli.schema import schema
 
 app = typer.Typer(
@@ -16,3 +16,4 @@ app.command()(demo.demo)
 app.command()(schema)
 app.add_typer(log.app, name="log")
 app.add_typer(admin.app, name="admin")
+app.add_typer(bench.app, name="bench")
