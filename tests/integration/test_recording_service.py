@@ -12,7 +12,7 @@ from hearing_server.config import Config
 from hearing_server.domain.ids import HearingId
 from hearing_server.ports import StorageError
 from media.engine import MediaEngine
-from media.plan import Kind
+from media.plan import Kind, Plan
 from media.recording.entries import (
     ADVICE,
     GapCause,
@@ -135,7 +135,9 @@ async def test_the_recorder_follows_the_hearing(scene: Scene) -> None:
     assert len(scene.recorders) == 1
 
 
-async def test_what_the_clerk_says_outside_the_courtroom_is_not_sent_to_the_recorder(scene: Scene) -> None:
+async def test_what_the_clerk_says_outside_the_courtroom_is_not_sent_to_the_recorder(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judge, clerk, witness = [await scene.court.join(role) for role in ("presiding_judge", "clerk", "witness")]
     for client in (judge, clerk, witness):
         await client.ask("open_media")
@@ -146,12 +148,12 @@ async def test_what_the_clerk_says_outside_the_courtroom_is_not_sent_to_the_reco
     heard: list[bool] = []
     apply = scene.engine.apply
 
-    async def watch(name: str, plan: Any) -> None:
+    async def watch(room_name: str, plan: Plan) -> None:
         if any(edge.source == scene.seat("clerk") and edge.receiver == scene.seat("witness") for edge in plan.edges):
             heard.append(not clerk_seat & {(seat, kind) for seat, kind, _ in room.taps})
-        await apply(name, plan)
+        await apply(room_name, plan)
 
-    scene.engine.apply = watch  # type: ignore[method-assign]  # to look at the moment before the talk begins
+    monkeypatch.setattr(scene.engine, "apply", watch)
     await clerk.ask("talk_to", person_id=scene.court.people["witness"][0])
     await scene.until(lambda: bool(heard))
     assert heard[0], "the taps had ended when the talk began"
