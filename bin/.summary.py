@@ -1,4 +1,4 @@
-"""Print the last lines of bin/test: why tests were skipped, what failed, and `N passed, N failed, N skipped`."""
+"""Print the last lines of bin/test: what was measured, why tests were skipped, what failed, and the counts."""
 
 import json
 import sys
@@ -21,6 +21,8 @@ def main(results: Path, failed_step: str | None) -> None:
     if junit.exists():
         # Written a moment ago by our own pytest: nothing hostile in it.
         for case in ElementTree.parse(junit).iter("testcase"):  # noqa: S314
+            for measured in case.iter("property"):
+                print(f"measured: {measured.get('name')}: {measured.get('value')}")
             skip = case.find("skipped")
             if case.find("failure") is not None or case.find("error") is not None:
                 failed.append(f"{case.get('classname')}::{case.get('name')}")

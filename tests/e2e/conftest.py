@@ -13,7 +13,7 @@ from tests.e2e.chromium import find_chromium, flags
 from tests.e2e.clips import TALKING_HEADS, Clip, make_clip
 from tests.e2e.courtroom import Courtroom
 from tests.e2e.demo_server import DemoServer
-from tests.e2e.media_checks import PROBE
+from tests.e2e.media_checks import PATIENCE_S, PROBE
 
 RESULTS = Path(__file__).parents[2] / "test-results" / "e2e"
 
@@ -97,6 +97,7 @@ def new_page(browsers: Callable[[int], Browser], request: pytest.FixtureRequest)
         settings = {"locale": "zh-CN", "viewport": {"width": 1280, "height": 800}, **options}
         context = browsers(clip).new_context(**settings)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_S * 1000)
         context.add_init_script(path=PROBE)
         context.on("page", prepared)
         return context.new_page()

@@ -55,3 +55,14 @@ def press(page: Page, test_id: str) -> None:
     page.wait_for_timeout(100)
     if confirm.is_visible():
         confirm.click()
+
+
+def resume_if_interrupted(judge: Page) -> None:
+    """Go on with a hearing that was interrupted because this machine stood still.
+
+    A judge whose page does not answer for some seconds, or does not return in time after a restart, is lost, and nobody
+    directs the hearing. With many pages busy on two cores either can happen.
+    """
+    if view(judge)["state"] == "interrupted":
+        press(judge, "resume")
+        wait_for_view(judge, lambda seen: seen["state"] == "in_session", "the hearing goes on")

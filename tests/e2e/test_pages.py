@@ -6,8 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from tests.e2e.accessibility import tab_to, violations
-from tests.e2e.courtroom import Courtroom, press, wait_for_view
-from tests.e2e.media_checks import flowing, sees, until
+from tests.e2e.courtroom import Courtroom, press, resume_if_interrupted, wait_for_view
+from tests.e2e.media_checks import sees, until
 
 PICTURES = Path(__file__).parents[2] / "test-results" / "pages"
 
@@ -31,59 +31,59 @@ class Review:
             until(page, lambda: page.evaluate("document.documentElement.lang") != language, what="the language changes")  # noqa: B023 - called at once
 
 
-def test_every_page_in_both_languages(courtroom: Courtroom, new_page: Callable[..., Page]) -> None:
+def test_pages_before_the_hearing(courtroom: Courtroom, new_page: Callable[..., Page]) -> None:
     server, review = courtroom.server, Review()
-    judge_seat, summoned = server.person("presiding_judge"), server.person("witness")
-    plaintiff = server.person("party", 0)
+    plaintiff, summoned = server.person("party"), server.person("witness")
 
     nobody = new_page()
     nobody.goto(server.url)
     nobody.get_by_test_id("no-seat").wait_for()
     review.look(nobody, "no-seat")
-    party = courtroom.page_at_door(plaintiff)
+    party, witness = courtroom.page_at_door(plaintiff), courtroom.page_at_door(summoned)
     review.look(party, "enter-party")
-    witness = courtroom.page_at_door(summoned)
     review.look(witness, "enter-witness")
 
-    judge, clerk = courtroom.join_all(judge_seat, server.person("clerk"))
-    phone = courtroom.join(
-        server.person("party", 1), viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True
-    )
-    observer = courtroom.join(server.person("observer"))
+    judge, clerk = courtroom.join_all(server.person("presiding_judge"), server.person("clerk"))
     for page in (party, witness):
         page.get_by_test_id("join").click()
     sees(clerk, summoned.seat_id)
-    in_court = {"judge": judge, "clerk": clerk, "party": party, "phone": phone, "observer": observer}
-    for name, page in in_court.items():
+    for name, page in {"judge": judge, "clerk": clerk, "party": party, "witness": witness}.items():
         review.look(page, f"check-in-{name}")
     nobody.goto(plaintiff.link)
     nobody.get_by_test_id("error:link_used").wait_for()
     review.look(nobody, "used-link")
+    assert review.found == []
+
+
+def test_pages_of_the_hearing(courtroom: Courtroom) -> None:
+    server, review = courtroom.server, Review()
+    judge_seat, summoned = server.person("presiding_judge"), server.person("witness")
+    judge, party, witness = courtroom.join_all(judge_seat, server.person("party", 0), summoned)
+    phone = courtroom.join(
+        server.person("party", 1), viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True
+    )
+    observer = courtroom.join(server.person("observer"))
 
     press(judge, "start")
-    flowing(judge, plaintiff.seat_id)
     sees(observer, judge_seat.seat_id)
     review.look(witness, "witness-waiting")
+    resume_if_interrupted(judge)
     press(judge, f"call:{summoned.person_id}")
     witness.locator('[data-screen="called"]').wait_for()
     witness.screenshot(path=PICTURES / "witness-called.png")
     wait_for_view(witness, lambda seen: seen["me"]["location"] == "courtroom", "the witness is admitted")
-    flowing(witness, judge_seat.seat_id)
+    sees(witness, judge_seat.seat_id)
     sees(phone, summoned.seat_id)
-    everybody = {
-        "judge": judge,
-        "clerk": clerk,
-        "party": party,
-        "phone": phone,
-        "observer": observer,
-        "witness": witness,
-    }
-    for name, page in everybody.items():
+    in_court = {"judge": judge, "party": party, "phone": phone, "observer": observer, "witness": witness}
+    for name, page in in_court.items():
         review.look(page, f"testimony-{name}")
+    observer.close()
 
+    resume_if_interrupted(judge)
     press(judge, f"release:{summoned.person_id}")
     witness.locator('[data-screen="released"]').wait_for()
     review.look(witness, "witness-released")
+    resume_if_interrupted(judge)
     press(judge, "recess")
     wait_for_view(party, lambda seen: seen["state"] == "recess", "the hearing is in recess")
     review.look(party, "recess-party")

@@ -1,5 +1,7 @@
 """A witness gets not one packet of the courtroom before being admitted, nor after release."""
 
+from collections.abc import Callable
+
 from playwright.sync_api import Page
 
 from tests.e2e.courtroom import Courtroom, press, view, wait_for_view
@@ -12,7 +14,9 @@ def moment_ms(page: Page, **wanted: str) -> float:
     return next(float(one["at_ms"]) for one in moments if all(one[key] == value for key, value in wanted.items()))
 
 
-def test_a_witness_is_called_heard_and_released(courtroom: Courtroom) -> None:
+def test_a_witness_is_called_heard_and_released(
+    courtroom: Courtroom, record_property: Callable[[str, object], None]
+) -> None:
     server = courtroom.server
     people = [server.person("presiding_judge"), server.person("party", 0), server.person("party", 1)]
     summoned = server.person("witness")
@@ -55,7 +59,8 @@ def test_a_witness_is_called_heard_and_released(courtroom: Courtroom) -> None:
     last_packet_ms = last_packet_at_ms - moment_ms(witness, testimony="released")
     for page in (judge, *parties):
         _wait_until_gone(page, summoned.seat_id)
-    print(f"\nadmitted -> first frame {first_frame_ms:.0f} ms, released -> last packet {last_packet_ms:.0f} ms")
+    record_property("witness admitted -> first frame decoded, ms", round(first_frame_ms))
+    record_property("witness released -> last packet, ms (negative: before the page knew)", round(last_packet_ms))
 
 
 def _wait_until_gone(page: Page, seat_id: str) -> None:
