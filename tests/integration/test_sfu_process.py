@@ -68,6 +68,24 @@ async def test_a_killed_relay_is_told_and_the_room_can_be_opened_again(clip: Cli
         assert room.engine.worker_pid(ROOM) != pid
 
 
+async def test_rooms_may_share_a_process_and_die_together() -> None:
+    async with sfu_room(rooms_per_process=2) as room:
+        engine = room.engine
+        await asyncio.gather(engine.open_room("court-2"), engine.open_room("court-3"))
+        pids = {name: engine.worker_pid(name) for name in (ROOM, "court-2", "court-3")}
+        assert len(set(pids.values())) == 2, "two and one"
+        neighbours = [name for name in pids if list(pids.values()).count(pids[name]) == 2]
+        await engine.close_room(neighbours[0])
+        assert (await engine.stats(neighbours[1])).peers == {}, "the other room goes on"
+        await engine.open_room(neighbours[0])
+        assert engine.worker_pid(neighbours[0]) is not None
+        pid = engine.worker_pid(neighbours[1])
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        for name in [name for name in pids if engine.worker_pid(name) == pid]:
+            await room.until_event(RoomLost, lambda event, name=name: event.room == name)  # type: ignore[misc]  # bound
+
+
 async def test_a_relay_whose_service_is_gone_ends_by_itself(tmp_path: Path) -> None:
     path = tmp_path / "control"
     process = await asyncio.create_subprocess_exec(
