@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import pytest
 
+from hearing_server.composition import running_service
 from hearing_server.config import Config
 from hearing_server.domain.ids import HearingId
 from hearing_server.ports import StorageError
@@ -30,6 +32,7 @@ from tests.fakes.media_engine import FakeMediaEngine
 from tests.fakes.recorder import FakeRecorder
 from tests.integration.conftest import Court, open_court
 from tests.integration.media_client import until_true
+from tests.integration.wire_client import WireClient
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -276,3 +279,27 @@ async def test_the_service_ends_the_files_when_it_stops(config: Config) -> None:
         assert not scene.recorder.is_closed
     assert scene.recorder.is_closed
     assert scene.recorder.seats == {}
+
+
+async def test_a_hearing_in_session_is_recorded_again_after_the_service_went_down(config: Config) -> None:
+    scene = Scene()
+    async with AsyncExitStack() as stack:
+        scene.court = await open_court(config, stack, make_engine=scene.make_engine, make_recorder=scene.make_recorder)
+        judge = await scene.court.join("presiding_judge")
+        await judge.ask("start")
+        await scene.until(lambda: bool(scene.recorders) and bool(scene.recorder.seats))
+        token = scene.court.tokens[scene.court.people["presiding_judge"][0]]
+        seat = scene.seat("presiding_judge")
+        scene.recorder.emit(RecorderProblem(code=ProblemCode.DISK_FULL, at=AT))
+        await scene.until_logged("recording:problem")
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(
+            running_service(config, make_engine=scene.make_engine, make_recorder=scene.make_recorder)
+        )
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        client = await stack.enter_async_context(WireClient(http, service.url))
+        await client.ask("authenticate", token=token)
+        again = scene.recorders[1]
+        await scene.until(lambda: again.is_started and seat in again.seats)
+        again.emit(RecorderStarted(at=AT, process_id=2))
+        await client.until_view(lambda view: view["recording"]["state"] == "recording", 60)
