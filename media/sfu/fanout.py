@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from cffi import FFI  # type: ignore[import-untyped]  # comes without types
 
 from media.sfu.codecs import MID_BYTES
-from media.sfu.transport import LENGTH, OUT, OUT_C, OUT_VIEW, function_address, protect, session_address
+from media.sfu.srtp import LENGTH, OUT, OUT_C, OUT_VIEW, function_address, protect, session_address
 
 if TYPE_CHECKING:
     from media.sfu.forward import Forward

@@ -10,7 +10,8 @@ from media.sfu.codecs import CLOCK_RATE, MID_BYTES, RTX_OF, VP8_RTX
 from media.sfu.reception import TokenBucket
 from media.sfu.rtcp import ReportBlock, SenderReport, build_cname, build_sr, ntp_middle
 from media.sfu.rtp import HEADER_BYTES, Layout, wrap_rtx
-from media.sfu.transport import OUT, Transport
+from media.sfu.srtp import OUT
+from media.sfu.transport import Transport
 
 if TYPE_CHECKING:
     from media.sfu.source import Source

@@ -25,39 +25,20 @@ from aiortc import (
     RTCIceParameters,
     RTCIceTransport,
 )
-from pylibsrtp import Session, _binding
+from pylibsrtp import Session
 
 from media.engine import PeerState
 from media.ice import MAX_CANDIDATES, AddressSettings, RemoteCandidate
 from media.sdp_checks import Answer
 from media.sfu.reception import TokenBucket
 from media.sfu.sdp import LocalCandidate, LocalTransport
+from media.sfu.srtp import IN, IN_C, LENGTH, OUT, OUT_C, OUT_VIEW, protect, protect_rtcp, unprotect
 
 logger = logging.getLogger(__name__)
 
 MIN_DATAGRAM_BYTES = 12
 MAX_DATAGRAM_BYTES = 1472
 CONNECT_TIMEOUT_S = 15.0
-
-_lib, _ffi = _binding.lib, _binding.ffi
-_CAPACITY = 2048  # more than a datagram and the longest SRTP trailer (144 bytes)
-_in_c = _ffi.new("char[]", _CAPACITY)
-_in = _ffi.buffer(_in_c)
-OUT_C = _ffi.new("char[]", _CAPACITY)
-OUT = _ffi.buffer(OUT_C)
-OUT_VIEW = memoryview(OUT)
-LENGTH = _ffi.new("int *")
-_unprotect, protect, _protect_rtcp = _lib.srtp_unprotect, _lib.srtp_protect, _lib.srtp_protect_rtcp
-
-
-def function_address(name: str) -> int:
-    """Return where a function of libsrtp is in memory."""
-    return int(_ffi.cast("uintptr_t", _ffi.addressof(_lib, name)))
-
-
-def session_address(session: Any) -> int:
-    """Return where a C session (`Transport.tx`) is in memory."""
-    return int(_ffi.cast("uintptr_t", session))
 
 
 class Route(NamedTuple):
@@ -256,7 +237,7 @@ class Transport:
             return
         OUT[0:size] = packet
         LENGTH[0] = size
-        if _protect_rtcp(self.tx, OUT_C, LENGTH):
+        if protect_rtcp(self.tx, OUT_C, LENGTH):
             self._dropped["protect_failed"] += 1
             return
         self._send(LENGTH[0])
@@ -299,12 +280,21 @@ class Transport:
         rx = self._rx
         if size < MIN_DATAGRAM_BYTES:
             self._dropped["length"] += 1
-        elif route is None or route.protocol is not protocol or route.address != address[:2]:
+        elif route is None or not self._is_proven(route, protocol, address):
             self._dropped["wrong_source"] += 1
         elif rx is None:
             self._dropped["before_dtls"] += 1
         else:
             self._take_media(rx, data, size)
+
+    def _is_proven(self, route: Route, protocol: Any, address: tuple[str, int]) -> bool:
+        """Whether ICE has checked the pair. A browser with several networks may send on another one than we do."""
+        sender = address[:2]
+        if route.address == sender and route.protocol is protocol:
+            return True
+        succeeded = aioice.ice.CandidatePair.State.SUCCEEDED
+        pairs = self._connection._check_list
+        return any(one.protocol is protocol and one.remote_addr == sender and one.state is succeeded for one in pairs)
 
     def _take_media(self, rx: Session, data: bytes, size: int) -> None:
         try:
@@ -313,13 +303,13 @@ class Transport:
                 self.last_heard_s = at_s = self._time()
                 self._on_rtcp(packet, at_s)
                 return
-            _in[0:size] = data
+            IN[0:size] = data
             LENGTH[0] = size
-            if _unprotect(rx._srtp[0], _in_c, LENGTH):
+            if unprotect(rx._srtp[0], IN_C, LENGTH):
                 self._dropped["srtp"] += 1
                 return
             self.last_heard_s = at_s = self._time()
-            self._on_rtp(_in[0 : LENGTH[0]], at_s)
+            self._on_rtp(IN[0 : LENGTH[0]], at_s)
         except Exception as error:
             # Whatever a peer sends, it must not end the socket's callback for everybody else.
             self._dropped["bad_packet"] += 1
@@ -327,7 +317,7 @@ class Transport:
 
     def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
         route = self.route
-        is_peer = route is not None and route.address == address[:2]
+        is_peer = route is not None and self._is_proven(route, protocol, address)
         if data[0] >= 20 and route is not None and not is_peer:
             self._dropped["wrong_source"] += 1
             return
