@@ -32,10 +32,15 @@ export function stateFact(view: HearingView): TemplateResult {
     ${recordingFact(view)}`;
 }
 
+/** Whether the person is somewhere that is never recorded, and must not be told otherwise. */
+function isApart({ me }: HearingView): boolean {
+  return me.location === "witness_room" || me.location === "waiting_room" || me.is_talking_with_clerk;
+}
+
 /** The recording light: whether and since when this is recorded, or is not although it should be. */
 function recordingFact(view: HearingView): TemplateResult | typeof nothing {
   const { state, since } = view.recording;
-  if (state === "off") return nothing;
+  if (state === "off" || (state !== "paused" && isApart(view))) return nothing;
   const name: IconName = state === "recording" ? "record" : state === "paused" ? "pause" : "alert";
   const kind = state === "recording" ? "fact--rec" : state === "problem" ? "fact--warn" : "";
   return html`<span class="fact ${kind}" data-testid="recording" data-recording=${state}
