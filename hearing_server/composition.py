@@ -107,7 +107,8 @@ async def running_service(
 
     `make_engine`: another media engine than our own relay. `make_recorder`: another recorder than our own.
 
-    Raises OSError when the address is taken or recorders cannot be spoken to, StorageError when the database cannot be opened.
+    Raises OSError when the address is taken or recorders cannot be spoken to, StorageError when the database cannot be
+    opened.
     """
     static_files = StaticFiles()
     recorder_socket_folder()  # rather no service than a court that cannot be recorded

@@ -90,6 +90,7 @@ class RecorderService:
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: asyncio.Server | None = None
+        self._control_path: Path | None = None
         self.finished = asyncio.Event()
         self._journal = sidecar.Sidecar(directory / JOURNAL)
         self._epoch_s = self._begin_journal()
@@ -106,6 +107,7 @@ class RecorderService:
         await asyncio.to_thread(matroska_writer.prepare)
         await asyncio.to_thread(self._recover)
         self._loop = asyncio.get_running_loop()
+        self._control_path = control_path
         self._server = await asyncio.start_unix_server(self._serve, sock=_listen(control_path))
         self._tasks = [
             asyncio.create_task(self._tick(), name="recorder tick"),
@@ -124,8 +126,10 @@ class RecorderService:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
-        if self._server is not None:
+        if self._server is not None and self._control_path is not None:
+            self._control_path.unlink(missing_ok=True)  # before the next recorder can bind it
             self._server.close()
+            self._control_path = None
         for seat in list(self._seats):
             self._stop_seat(seat)
         if tasks:
