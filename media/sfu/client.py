@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 10.0
+HEARTBEAT_S = 2.0
 MAX_EVENTS = 10_000
 _FIRST_EPOCH_AT_S = 1_577_836_800  # 2020: epochs stay below 2^31 until 2088
 
@@ -84,6 +85,7 @@ class RelayProcess:
             await self._kill()
             raise
         self._task = asyncio.create_task(self._read(), name=f"relay {self.process.pid}")
+        self._heart = asyncio.create_task(self._beat(), name=f"heartbeat {self.process.pid}")
 
     @property
     def is_alive(self) -> bool:
@@ -125,7 +127,15 @@ class RelayProcess:
                 await self.process.wait()
         except TimeoutError:
             await self._kill()
-        await asyncio.wait([self._task])
+        self._heart.cancel()
+        await asyncio.wait([self._task, self._heart])
+
+    async def _beat(self) -> None:
+        """Renew the relay's lease, and notice a relay that hangs: `call` ends it."""
+        while self.is_alive:
+            with contextlib.suppress(MediaError):
+                await self.call(control.Ping())
+            await asyncio.sleep(HEARTBEAT_S)
 
     async def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

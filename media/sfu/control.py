@@ -20,6 +20,10 @@ from media.plan import Kind, Plan
 MAX_FRAME_BYTES = 4 << 20
 
 
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """The service lives."""
+
+
 class OpenRoom(msgspec.Struct, frozen=True, tag=True):
     room: str
 
@@ -95,7 +99,7 @@ class GetStats(msgspec.Struct, frozen=True, tag=True):
 
 PeerRequest = OpenPeer | ClosePeer | TakeAnswer | TakeCandidate
 StreamRequest = ApplyPlan | RequestKeyframe | StartTap | StopTap
-Request = OpenRoom | CloseRoom | GetStats | OpenIngest | PeerRequest | StreamRequest
+Request = Ping | OpenRoom | CloseRoom | GetStats | OpenIngest | PeerRequest | StreamRequest
 
 
 class Call(msgspec.Struct, frozen=True, tag=True):

@@ -35,13 +35,15 @@ class Worker:
         self._certificate = RTCCertificate.generateCertificate()
         self._rooms: dict[str, Room] = {}
         self._writer: asyncio.StreamWriter | None = None
-        self._lease: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard_at_s = self._loop.time()
         self.stopped = asyncio.Event()
 
     async def serve(self, path: Path) -> None:
         """Listen until told to stop, or until the lease has run out."""
         server = await asyncio.start_unix_server(self._on_control, path)
-        self._start_lease()
+        self._heard_at_s = self._loop.time()
+        self._watch_lease()
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await self.stopped.wait()
@@ -53,10 +55,10 @@ class Worker:
         if self._writer is not None:
             self._writer.close()
         self._writer = writer
-        self._stop_lease()
         try:
             while True:
                 call = await control.read_frame(reader, control.calls)
+                self._heard_at_s = self._loop.time()
                 self._send(await self._answer(call))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the service has gone, or this process ends; nobody awaits this task but the server itself
@@ -66,7 +68,6 @@ class Worker:
             writer.close()
             if self._writer is writer:
                 self._writer = None
-                self._start_lease()
 
     async def _answer(self, call: control.Call) -> control.Reply:
         try:
@@ -79,6 +80,8 @@ class Worker:
 
     async def _do(self, number: int, request: control.Request) -> control.Reply:
         match request:
+            case control.Ping():
+                pass
             case control.OpenRoom():
                 if request.room not in self._rooms:
                     self._rooms[request.room] = Room(
@@ -143,13 +146,12 @@ class Worker:
             return
         writer.write(control.frame(value))
 
-    def _start_lease(self) -> None:
-        self._lease = asyncio.get_running_loop().call_later(self._lease_s, self.stopped.set)
-
-    def _stop_lease(self) -> None:
-        if self._lease is not None:
-            self._lease.cancel()
-            self._lease = None
+    def _watch_lease(self) -> None:
+        """An open connection is no sign of life: a service that hangs keeps it, and can mute nobody."""
+        if self._loop.time() - self._heard_at_s >= self._lease_s:
+            self.stopped.set()
+        else:
+            self._loop.call_later(self._lease_s / 8, self._watch_lease)
 
 
 async def main(options: argparse.Namespace) -> None:

@@ -86,24 +86,28 @@ async def test_rooms_may_share_a_process_and_die_together() -> None:
             await room.until_event(RoomLost, lambda event, name=name: event.room == name)  # type: ignore[misc]  # bound
 
 
-async def test_a_relay_whose_service_is_gone_ends_by_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("closes", [True, False], ids=["gone", "hanging"])
+async def test_a_relay_whose_service_is_gone_or_hangs_ends_by_itself(tmp_path: Path, closes: bool) -> None:
     path = tmp_path / "control"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.sfu.worker", f"--socket={path}", "--address=127.0.0.1", "--lease=2",
+        sys.executable, "-m", "media.sfu.worker", f"--socket={path}", "--address=127.0.0.1", "--lease=3",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stdout is not None
         assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
         reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(control.frame(control.Call(1, control.OpenRoom(ROOM))))
-        reply = await asyncio.wait_for(control.read_frame(reader, control.answers), 30)
-        assert isinstance(reply, control.Reply)
-        assert reply.error is None
-        with pytest.raises(TimeoutError):  # the control: it stays while somebody holds the connection
-            await asyncio.wait_for(process.wait(), 4)
-        writer.close()
+        for number in range(10):  # the control: it stays while it is spoken to, for longer than its lease
+            writer.write(control.frame(control.Call(number, control.Ping())))
+            reply = await asyncio.wait_for(control.read_frame(reader, control.answers), 30)
+            assert isinstance(reply, control.Reply)
+            assert reply.error is None
+            await asyncio.sleep(0.5)
+        assert process.returncode is None
+        if closes:
+            writer.close()
         assert await asyncio.wait_for(process.wait(), 60) == 0
+        writer.close()
     finally:
         if process.returncode is None:
             process.kill()
