@@ -89,6 +89,7 @@ class MediaState(Notice, frozen=True, tag="media_state"):
 
     state: Literal["connecting", "connected", "failed", "lost"]
     connection: Literal["uplink", "downlink"] | None = None
+    epoch: int | None = None  # of the connection it is about; a page drops what concerns an older one
 
 
 HealthGrade = Literal["good", "poor", "bad"]

@@ -45,11 +45,11 @@ class WireClient:
             self.is_closed = True
             self._changed.notify_all()
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
         async with self._changed, asyncio.timeout(timeout_s):
             await self._changed.wait_for(condition)
 
-    async def until_view(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 10) -> dict[str, Any]:
+    async def until_view(self, condition: Callable[[dict[str, Any]], bool], timeout_s: float = 30) -> dict[str, Any]:
         await self.until(lambda: self.view is not None and condition(self.view), timeout_s)
         assert self.view is not None
         return self.view

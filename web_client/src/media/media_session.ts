@@ -112,8 +112,14 @@ export class MediaSession {
       this.#isLost = true;
       this.reset();
       this.#expectOffers();
-    } else if (notice.state === "failed") this.reopen();
+    } else if (notice.state === "failed" && !this.#isOld(notice)) this.reopen();
     this.#host.onChange();
+  }
+
+  /** Closing a connection makes it fail at the server: that is no reason to close its successor too. */
+  #isOld(notice: MediaState): boolean {
+    const slot = notice.connection === "uplink" ? this.#uplink : this.#downlink;
+    return typeof notice.epoch === "number" && notice.epoch < slot.epoch;
   }
 
   /** Idempotent. */

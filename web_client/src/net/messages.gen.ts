@@ -127,6 +127,7 @@ export interface MediaState {
   type: "media_state";
   state: "connected" | "connecting" | "failed" | "lost";
   connection?: "downlink" | "uplink" | null;
+  epoch?: number | null;
 }
 
 export interface Mute {
