@@ -147,7 +147,7 @@ class Actor:
                 self.view = view
             case Offer():
                 await self._answer(notice)
-            case MediaState(state="failed"):
+            case MediaState(state="failed", epoch=epoch) if epoch is None or epoch >= self._epoch:
                 self._open_media_later(_REOPEN_PAUSE_S)
             case MediaState(state="lost"):
                 self._epoch = 0

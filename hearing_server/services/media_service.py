@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hearing_server.domain.attendance import Presence
-from hearing_server.domain.hearing import SYSTEM, Command, Hearing
+from hearing_server.domain.hearing import SYSTEM, Command, Hearing, Person
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.media_plan import MediaPlan, TapPurpose, media_plan
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
-from hearing_server.domain.roles import SENDING_ROLES
+from hearing_server.domain.roles import COURT_OFFICERS, SENDING_ROLES
 from hearing_server.domain.rooms import StreamKind
 from hearing_server.ports import SeatGrant, StorageError
 from hearing_server.services.attendance_service import AttendanceService, SeatConnection
@@ -19,10 +19,11 @@ from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.turn_credentials import TurnServers
 from hearing_server.signalling.messages import Answer, Candidate, RequestStream
-from hearing_server.signalling.notices import MediaState, Offer, StreamLabel, Streams
+from hearing_server.signalling.notices import Health, MediaState, Offer, StreamLabel, Streams
 from media.engine import (
     EngineDownError,
     EngineEvent,
+    HealthChanged,
     IngestAnswer,
     MediaEngine,
     MediaError,
@@ -66,6 +67,7 @@ class _Room:
     is_open: bool = False
     applied: Plan = field(default_factory=Plan)
     seats: set[SeatId] = field(default_factory=set)  # seats that have asked for media since they entered
+    health: dict[SeatId, Health] = field(default_factory=dict)  # what was told last of each of them
     ingests: dict[SeatId, int] = field(default_factory=dict)  # of these, who makes the offer itself -> its epoch
     recorder_inputs: Mapping[Stream, TapAddress] = field(default_factory=dict)
     tapped: dict[Stream, TapAddress] = field(default_factory=dict)  # what the relay sends to the recorder now
@@ -112,6 +114,8 @@ class MediaService:
             await self._open_room(hearing_id, room)
             room.seats.add(person.seat_id)
             room.ingests.pop(person.seat_id, None)
+            room.health.pop(person.seat_id, None)
+            self._tell_known_health(hearing_id, person, room)
             await self._open_peer(hearing, person.seat_id)
 
     def check_offer(self, offer_sdp: str) -> None:
@@ -132,6 +136,7 @@ class MediaService:
             if self._attendance.connection(grant.hearing_id, grant.person_id) is not holder:
                 raise PeerNotConnectedError(seat_id)
             await self._open_room(grant.hearing_id, room)
+            room.health.pop(seat_id, None)
             answer = await self._engine.ingest(grant.hearing_id, seat_id, offer_sdp)
             room.seats.add(seat_id)
             room.ingests[seat_id] = answer.epoch
@@ -206,6 +211,7 @@ class MediaService:
                 await self._apply(hearing_id, room)
                 for seat_id in self._gone(hearing_id, room):
                     room.seats.discard(seat_id)
+                    room.health.pop(seat_id, None)
                     room.ingests.pop(seat_id, None)
                     await self._engine.close_peer(hearing_id, seat_id)
             except EngineDownError:
@@ -250,11 +256,37 @@ class MediaService:
         async for event in self._engine.events():
             if isinstance(event, RoomLost):
                 self._spawn(self._on_room_lost(event), f"room lost {event.room}")
+            elif isinstance(event, HealthChanged):
+                self._tell_health(event)
             else:
                 self._tell_seat(event)
 
+    def _tell_health(self, event: HealthChanged) -> None:
+        """Tell the seat itself and the officers of the court."""
+        hearing_id, seat_id = HearingId(event.room), SeatId(event.peer)
+        room = self._rooms.get(hearing_id)
+        if room is None or seat_id not in room.seats:
+            return
+        room.health[seat_id] = notice = Health(
+            seat_id=seat_id,
+            uplink=None if event.uplink is None else event.uplink.value,
+            downlink=None if event.downlink is None else event.downlink.value,
+            is_video_paused=event.is_video_paused,
+        )
+        for person in self._hearings.hearing(hearing_id).people.values():
+            if person.seat_id == seat_id or person.role in COURT_OFFICERS:
+                connection = self._attendance.connection(hearing_id, person.person_id)
+                if connection is not None:
+                    connection.send(notice)
+
+    def _tell_known_health(self, hearing_id: HearingId, person: Person, room: _Room) -> None:
+        connection = self._attendance.connection(hearing_id, person.person_id)
+        if connection is not None and person.role in COURT_OFFICERS:
+            for notice in room.health.values():
+                connection.send(notice)
+
     def _tell_seat(self, event: EngineEvent) -> None:
-        if isinstance(event, RoomLost):
+        if isinstance(event, RoomLost | HealthChanged):
             return
         connection = self._attendance.connection_of_seat(HearingId(event.room), SeatId(event.peer))
         if connection is None:
@@ -277,7 +309,7 @@ class MediaService:
                 connection.send(Streams(epoch=event.epoch, streams=labels))
             case PeerStateChanged():
                 if (state := _STATES[event.state]) is not None:
-                    connection.send(MediaState(state=state, connection=event.connection))
+                    connection.send(MediaState(state=state, connection=event.connection, epoch=event.epoch))
 
     async def _on_room_lost(self, event: RoomLost) -> None:
         hearing_id = HearingId(event.room)
