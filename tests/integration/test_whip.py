@@ -17,6 +17,8 @@ from tests.integration.decoding_tab import DecodingTab
 from tests.integration.media_client import MediaClient, until_true
 from tests.integration.whip_publisher import SIZE, WhipPublisher
 
+pytestmark = pytest.mark.full  # FFmpeg, its encoder and two decoders beside the relay: too much for two busy cores
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
