@@ -22,7 +22,7 @@ from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.roles import Role
 from hearing_server.domain.rooms import Location
-from hearing_server.domain.views import HearingView, SeatView
+from hearing_server.domain.views import HearingView, RecordingState, RecordingView, SeatView
 from hearing_server.signalling import messages as wire
 from hearing_server.signalling.codec import decode_message, encode_notice
 from hearing_server.signalling.http import EnterReply, LinkRequest
@@ -136,6 +136,7 @@ class SmallCourt:
             me=seat(guest.name, role, self.location),
             seats=(),
             actions=(),
+            recording=RecordingView(state=RecordingState.OFF, since=None, problem_code=None, problem_seat_id=None),
         )
         case = CaseView(number="1", title="t", court_name="c")
         return View(view=view, names={}, case=case, server_time=NOW)
