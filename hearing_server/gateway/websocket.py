@@ -231,6 +231,7 @@ class Connection:
         grant = self._grant
         if grant is None:
             return None
+        await self._services.media.settled(grant.hearing_id)
         hearing: Hearing = self._services.hearings.hearing(grant.hearing_id)
         if hearing.seq == self._shown_seq:
             return None

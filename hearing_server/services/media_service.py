@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 _REOPEN_PAUSE_S = 0.5
 _MIN_SLOTS = 4
+_SETTLE_LIMIT_S = 0.5
 _STATES: Mapping[PeerState, Literal["connecting", "connected", "failed"] | None] = {
     PeerState.CONNECTING: "connecting",
     PeerState.CONNECTED: "connected",
@@ -67,6 +68,7 @@ class _Room:
     is_open: bool = False
     applied: Plan = field(default_factory=Plan)
     seats: set[SeatId] = field(default_factory=set)  # seats that have asked for media since they entered
+    reconciling: set[asyncio.Task[None]] = field(default_factory=set)  # plans that the relay does not carry yet
     health: dict[SeatId, Health] = field(default_factory=dict)  # what was told last of each of them
     ingests: dict[SeatId, int] = field(default_factory=dict)  # of these, who makes the offer itself -> its epoch
     recorder_inputs: Mapping[Stream, TapAddress] = field(default_factory=dict)
@@ -187,6 +189,15 @@ class MediaService:
         except MediaError:
             logger.debug("no key frame can be asked for now", extra={"seat_id": seat_id})
 
+    async def settled(self, hearing_id: HearingId) -> None:
+        """Wait until the relay carries what the hearing says, but not for a relay that is down.
+
+        A page is told that its witness is released when that is so, not when it is about to be.
+        """
+        room = self._rooms.get(hearing_id)
+        if room is not None and room.reconciling:
+            await asyncio.wait(room.reconciling, timeout=_SETTLE_LIMIT_S)
+
     async def stats(self, hearing_id: HearingId) -> RoomStats | None:
         room = self._rooms.get(hearing_id)
         return await self._engine.stats(hearing_id) if room is not None and room.is_open else None
@@ -197,7 +208,9 @@ class MediaService:
         if room is None:
             return
         if self._gone(hearing_id, room) or media_plan(change.before) != media_plan(change.after):
-            self._spawn(self._reconcile(hearing_id, room), f"media plan {hearing_id}")
+            task = self._spawn(self._reconcile(hearing_id, room), f"media plan {hearing_id}")
+            room.reconciling.add(task)
+            task.add_done_callback(room.reconciling.discard)
 
     def _gone(self, hearing_id: HearingId, room: _Room) -> set[SeatId]:
         people = self._hearings.hearing(hearing_id).people.values()
@@ -234,12 +247,17 @@ class MediaService:
     async def _apply(self, hearing_id: HearingId, room: _Room) -> None:
         plan = media_plan(self._hearings.hearing(hearing_id))
         taps = _wanted_taps(plan, room.recorder_inputs)
+        wanted = relay_plan(plan)
+        kept = Plan(wanted.publishers & room.applied.publishers, wanted.edges & room.applied.edges)
+        if kept != room.applied:
+            # What ends, ends first and in one step: who was released must not wait for anything else to be arranged.
+            await self._engine.apply(hearing_id, kept)
+            room.applied = kept
         # A tap ends before anything new is connected: a talk or a waiting room may begin with this very plan.
         for stream in [stream for stream, address in room.tapped.items() if taps.get(stream) != address]:
             seat_id, kind = stream
             await self._engine.untap(hearing_id, seat_id, Kind(kind.value), room.tapped[stream])
             del room.tapped[stream]
-        wanted = relay_plan(plan)
         if wanted != room.applied:
             await self._engine.apply(hearing_id, wanted)
             room.applied = wanted
@@ -355,10 +373,11 @@ class MediaService:
         except StorageError:
             logger.exception("a media outage could not be logged", extra={"room": hearing_id})
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(_report(self._tasks))
+        return task
 
 
 def _report(tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], None]:

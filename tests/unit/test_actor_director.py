@@ -9,7 +9,7 @@ from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.roles import Role
 from hearing_server.domain.rooms import Location
-from hearing_server.domain.views import HearingView, SeatView
+from hearing_server.domain.views import HearingView, RecordingState, RecordingView, SeatView
 
 
 def seat(name: str, role: Role, presence: Presence = Presence.PRESENT) -> SeatView:
@@ -43,6 +43,7 @@ def view(state: HearingState, *seats: SeatView) -> HearingView:
         me=seat("judge", Role.PRESIDING_JUDGE),
         seats=seats,
         actions=(),
+        recording=RecordingView(state=RecordingState.OFF, since=None, problem_code=None, problem_seat_id=None),
     )
 
 

@@ -213,7 +213,6 @@ INTERESTING: dict[str, Callable[[Moment], bool]] = {
     "on_the_stand": lambda m: any(p.testimony is State.TESTIFYING for p in m.after.people.values()),
     "recalled": lambda m: any(p.testimony_before_call is State.RELEASED for p in m.after.people.values()),
     "talk_in_session": lambda m: bool(m.after.talks) and m.after.state is HearingState.IN_SESSION,
-    "two_talks": lambda m: len(m.after.talks) > 1,
     "interrupted": lambda m: m.before.state is HearingState.IN_SESSION and m.after.state is HearingState.INTERRUPTED,
     "locked_on_the_stand": lambda m: any(
         p.testimony is State.TESTIFYING and p.court_mute is muting.CourtMute.LOCKED for p in m.after.people.values()
