@@ -46,3 +46,8 @@ def difference(actual: Plan, wanted: Plan) -> PlanChange:
         removed_publishers=tuple(sorted(actual.publishers - wanted.publishers)),
         added_publishers=tuple(sorted(wanted.publishers - actual.publishers)),
     )
+
+
+def common(actual: Plan, wanted: Plan) -> Plan:
+    """Return what both contain: `actual` without what is to end. Nothing begins with it."""
+    return Plan(actual.publishers & wanted.publishers, actual.edges & wanted.edges)

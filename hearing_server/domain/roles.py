@@ -27,6 +27,11 @@ COURT_OFFICERS = BENCH | {Role.CLERK}
 SENDING_ROLES = frozenset(set(Role) - {Role.OBSERVER})
 
 
+def sees_connection_health(role: Role) -> bool:
+    """Whether `role` is told how well others are connected. Everybody is told it of themselves."""
+    return role in COURT_OFFICERS
+
+
 def directs_hearing(role: Role) -> bool:
     """Whether `role` directs the hearing: opens, recesses, resumes and closes it."""
     return role is Role.PRESIDING_JUDGE

@@ -9,14 +9,15 @@ from typing import Any, Literal
 from hearing_server.domain.attendance import Presence
 from hearing_server.domain.hearing import SYSTEM, Command, Hearing, Person
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
-from hearing_server.domain.media_plan import MediaPlan, TapPurpose, media_plan
+from hearing_server.domain.media_plan import media_plan
 from hearing_server.domain.outages import MediaLostCause, RecordMediaLost, RecordMediaRestored
-from hearing_server.domain.roles import COURT_OFFICERS, SENDING_ROLES
+from hearing_server.domain.roles import SENDING_ROLES, sees_connection_health
 from hearing_server.domain.rooms import StreamKind
 from hearing_server.ports import SeatGrant, StorageError
 from hearing_server.services.attendance_service import AttendanceService, SeatConnection
 from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.hearing_service import HearingService
+from hearing_server.services.relay_plan import Stream, relay_plan, slots, wanted_taps
 from hearing_server.services.turn_credentials import TurnServers
 from hearing_server.signalling.messages import Answer, Candidate, RequestStream
 from hearing_server.signalling.notices import Health, MediaState, Offer, StreamLabel, Streams
@@ -36,12 +37,11 @@ from media.engine import (
     SlotsChanged,
     TapAddress,
 )
-from media.plan import Edge, Kind, Plan
+from media.plan import Kind, Plan, common
 
 logger = logging.getLogger(__name__)
 
 _REOPEN_PAUSE_S = 0.5
-_MIN_SLOTS = 4
 _SETTLE_LIMIT_S = 0.5
 _STATES: Mapping[PeerState, Literal["connecting", "connected", "failed"] | None] = {
     PeerState.CONNECTING: "connecting",
@@ -55,9 +55,6 @@ class StreamNotAllowedError(Exception):
     """The seat asked for a stream that it may not have."""
 
     code = "stream_not_allowed"
-
-
-Stream = tuple[SeatId, StreamKind]
 
 
 @dataclass(slots=True)
@@ -246,9 +243,9 @@ class MediaService:
 
     async def _apply(self, hearing_id: HearingId, room: _Room) -> None:
         plan = media_plan(self._hearings.hearing(hearing_id))
-        taps = _wanted_taps(plan, room.recorder_inputs)
+        taps = wanted_taps(plan, room.recorder_inputs)
         wanted = relay_plan(plan)
-        kept = Plan(wanted.publishers & room.applied.publishers, wanted.edges & room.applied.edges)
+        kept = common(room.applied, wanted)
         if kept != room.applied:
             # What ends, ends first and in one step: who was released must not wait for anything else to be arranged.
             await self._engine.apply(hearing_id, kept)
@@ -268,7 +265,7 @@ class MediaService:
 
     async def _open_peer(self, hearing: Hearing, seat_id: SeatId) -> None:
         role = next(person.role for person in hearing.people.values() if person.seat_id == seat_id)
-        await self._engine.open_peer(hearing.hearing_id, seat_id, sends=role in SENDING_ROLES, slots=_slots(hearing))
+        await self._engine.open_peer(hearing.hearing_id, seat_id, sends=role in SENDING_ROLES, slots=slots(hearing))
 
     async def _follow_engine(self) -> None:
         async for event in self._engine.events():
@@ -292,14 +289,14 @@ class MediaService:
             is_video_paused=event.is_video_paused,
         )
         for person in self._hearings.hearing(hearing_id).people.values():
-            if person.seat_id == seat_id or person.role in COURT_OFFICERS:
+            if person.seat_id == seat_id or sees_connection_health(person.role):
                 connection = self._attendance.connection(hearing_id, person.person_id)
                 if connection is not None:
                     connection.send(notice)
 
     def _tell_known_health(self, hearing_id: HearingId, person: Person, room: _Room) -> None:
         connection = self._attendance.connection(hearing_id, person.person_id)
-        if connection is not None and person.role in COURT_OFFICERS:
+        if connection is not None and sees_connection_health(person.role):
             for notice in room.health.values():
                 connection.send(notice)
 
@@ -387,23 +384,3 @@ def _report(tasks: set[asyncio.Task[None]]) -> Callable[[asyncio.Task[None]], No
             logger.error("%s failed", task.get_name(), exc_info=error)
 
     return done
-
-
-def relay_plan(plan: MediaPlan) -> Plan:
-    """Say a hearing's plan in the relay's words: peers are seats."""
-    return Plan(
-        publishers=frozenset((source, Kind(kind.value)) for source, kind in plan.publishers),
-        edges=frozenset(Edge(edge.source, Kind(edge.kind.value), edge.receiver) for edge in plan.edges),
-    )
-
-
-def _wanted_taps(plan: MediaPlan, inputs: Mapping[Stream, TapAddress]) -> dict[Stream, TapAddress]:
-    """What the plan taps for the recorder, where the recorder has said that it is ready for it."""
-    streams = {(tap.source, tap.kind) for tap in plan.taps if tap.purpose is TapPurpose.RECORDER}
-    return {stream: address for stream, address in inputs.items() if stream in streams}
-
-
-def _slots(hearing: Hearing) -> int:
-    """How many sources a downlink offers at once: everybody who may send, in fours, so that it tells nothing exact."""
-    senders = sum(person.role in SENDING_ROLES for person in hearing.people.values())
-    return max(_MIN_SLOTS, -(-senders // 4) * 4)
