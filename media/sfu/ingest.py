@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import unpack_from
 
+from media.sfu.connection import Surroundings
 from media.sfu.ingest_sdp import IngestOffer, IngestSection, write_ingest_answer
-from media.sfu.peer import Downlink, Surroundings, Uplink
+from media.sfu.peer import Downlink, Uplink
 from media.sfu.rtp import HEADER_BYTES, ONE_BYTE_PROFILE, layout, without_extensions
 from media.sfu.source import Source
 

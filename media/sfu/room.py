@@ -22,10 +22,11 @@ from media.engine import (
 from media.ice import AddressSettings
 from media.plan import Edge, Kind, Plan, difference
 from media.quality import Health
+from media.sfu.connection import Surroundings
 from media.sfu.forward import Forward
 from media.sfu.ingest import Ingest, NoDownlink
 from media.sfu.ingest_sdp import read_ingest_offer
-from media.sfu.peer import Downlink, Peer, Surroundings, Uplink
+from media.sfu.peer import Downlink, Peer, Uplink
 from media.sfu.source import Source
 from media.sfu.tap import TapSockets
 
