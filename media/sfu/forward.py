@@ -109,23 +109,23 @@ class Forward:
         self.is_started = False
 
     def _mark(self) -> None:
-        source = self.source
-        self._settled = (source.carried_packets, source.carried_bytes, source.carried_octets)
+        flow = self.source.path.flow
+        self._settled = (flow.carried_packets, flow.carried_bytes, flow.carried_octets)
 
     def settle(self) -> None:
         """Count what the fan-out has sent here since the last time."""
         if not self.is_started:
             return
-        source, out = self.source, self.out
-        packets = source.carried_packets - self._settled[0]
+        flow, out = self.source.path.flow, self.out
+        packets = flow.carried_packets - self._settled[0]
         if packets == 0:
             return
-        size = source.carried_bytes - self._settled[1]
+        size = flow.carried_bytes - self._settled[1]
         out.packets += packets
-        out.octets += source.carried_octets - self._settled[2]
-        out.sequence = (source.last_number + self.sequence_offset) & 0xFFFF
-        out.timestamp = (source.last_timestamp + self.timestamp_offset) & 0xFFFFFFFF
-        out.sent_at_s = self.last_at_s = source.carried_at_s
+        out.octets += flow.carried_octets - self._settled[2]
+        out.sequence = (flow.last_number + self.sequence_offset) & 0xFFFF
+        out.timestamp = (flow.last_timestamp + self.timestamp_offset) & 0xFFFFFFFF
+        out.sent_at_s = self.last_at_s = flow.carried_at_s
         self.packets += packets
         self.bytes += size
         self.transport.sent_packets += packets
@@ -157,7 +157,7 @@ class Forward:
         """Answer a NACK for `sequences` of the receiver's numbering (RFC 4585; RFC 4588 for video)."""
         if not self.is_started:
             return
-        newest = self.source.last_number
+        newest = self.source.path.flow.last_number
         for out_sequence in sequences:
             if not self._nack_budget.take(at_s):
                 self.transport.count("nack_flood")

@@ -67,9 +67,11 @@ class Uplink(Connection):
             self._by_ssrc[section.ssrc] = source.take
             if section.rtx_ssrc is not None:
                 self._by_ssrc[section.rtx_ssrc] = source.take_rtx
+        self.transport.carry([source.path for source in self.sources.values()])
         self._on_sources()
 
     def _close_sources(self) -> None:
+        self.transport.carry(())
         for source in self.sources.values():
             source.close()
         self.sources, self._by_ssrc = {}, {}
@@ -114,7 +116,7 @@ class Uplink(Connection):
         jitter_ms = 0.0
         for source in self.sources.values():
             before = self._counted.get(source.ssrc, (0, 0))
-            now = source.reception.expected, source.reception.expected - source.reception.received
+            now = source.reception.expected, source.reception.lost
             self._counted[source.ssrc] = now
             if now[0] > before[0]:
                 expected += now[0] - before[0]

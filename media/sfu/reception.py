@@ -1,6 +1,7 @@
 """What arrived and what is missing on one incoming stream. Pure: the time is an argument (monotonic seconds)."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from media.sfu.rtcp import ReportBlock, ntp_middle
 
@@ -10,85 +11,143 @@ RETRY_S = 0.06
 MAX_TRIES = 8
 
 
+class Flow(Protocol):
+    """What is counted packet by packet. Compiled code counts into a C structure with these fields (fast_path.h)."""
+
+    base: int  # first number of the stream, or since it began anew; -1: no packet yet
+    highest: int  # extended: cycles x 65536 + sequence number
+    received: int
+    jitter: float  # in timestamp units
+    transit: float
+    has_transit: int
+    arrived_timestamp: int
+    packets: int
+    bytes: int
+    last_at_s: float  # -1: no packet yet
+    # What every started forward has sent in order; a forward takes the difference (Forward.settle).
+    carried_packets: int
+    carried_bytes: int
+    carried_octets: int
+    last_number: int
+    last_timestamp: int
+    carried_at_s: float
+
+
+class PythonFlow:
+    """A `Flow` without a packet."""
+
+    __slots__ = tuple(Flow.__annotations__)
+
+    base: int
+    highest: int
+    received: int
+    jitter: float
+    transit: float
+    has_transit: int
+    arrived_timestamp: int
+    packets: int
+    bytes: int
+    last_at_s: float
+    carried_packets: int
+    carried_bytes: int
+    carried_octets: int
+    last_number: int
+    last_timestamp: int
+    carried_at_s: float
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+        self.base = self.arrived_timestamp = -1
+        self.last_at_s = -1.0
+
+
 @dataclass(slots=True)
 class Reception:
     """Counts of RFC 3550, appendices A.3 and A.8, for one SSRC."""
 
     clock_rate: int
-    base: int = -1
-    highest: int = 0  # extended: cycles x 65536 + sequence number
-    received: int = 0
-    jitter: float = 0.0  # in timestamp units
+    flow: Flow = field(default_factory=PythonFlow)
     fraction_lost: float = 0.0  # of the last report interval, 0.0-1.0
-    _transit: float | None = None
     _expected_prior: int = 0
     _received_prior: int = 0
     _sr_middle: int = 0
     _sr_at: float = 0.0
-    _last_timestamp: int = -1
 
     def add(self, sequence: int, timestamp: int, at_s: float) -> int:
         """Count a packet and return how far it is ahead of the highest one so far (1: in order, 0 or less: late)."""
-        self.received += 1
-        if self.base < 0:
-            self.base = self.highest = sequence
+        flow = self.flow
+        flow.received += 1
+        if flow.base < 0:
+            flow.base = flow.highest = sequence
             self._note_transit(timestamp, at_s)
             return 1
-        ahead = (sequence - self.highest) & 0xFFFF
+        ahead = (sequence - flow.highest) & 0xFFFF
         if ahead >= 0x8000:
             return ahead - 0x10000
         if ahead > MAX_JUMP:  # a restarted sender, not a loss
-            self._restart(self.highest + ahead)
+            self._restart(flow.highest + ahead)
         else:
-            self.highest += ahead
-        self._note_transit(timestamp, at_s)
+            flow.highest += ahead
+        if timestamp != flow.arrived_timestamp:  # packets of one picture leave together and are paced out
+            self._note_transit(timestamp, at_s)
         return ahead
 
     def note_repair(self) -> None:
         """The packet added last had been lost, and came because it was asked for again: that is no reception."""
-        self.received -= 1
+        self.flow.received -= 1
 
     def _restart(self, highest: int) -> None:
-        self.base = self.highest = highest  # never runs backwards: whoever keeps packets counts on it
-        self.received = 1
+        flow = self.flow
+        flow.base = flow.highest = highest  # never runs backwards: whoever keeps packets counts on it
+        flow.received = 1
         self._expected_prior = self._received_prior = 0
-        self._transit = None
+        flow.has_transit = 0
 
     def _note_transit(self, timestamp: int, at_s: float) -> None:
-        if timestamp == self._last_timestamp:  # packets of one picture leave together and are paced out
-            return
-        self._last_timestamp = timestamp
+        flow = self.flow
+        flow.arrived_timestamp = timestamp
         transit = at_s * self.clock_rate - timestamp
-        if self._transit is not None:
-            step = abs(transit - self._transit)
+        if flow.has_transit:
+            step = abs(transit - flow.transit)
             if step < self.clock_rate:  # not a jump of the timestamp
-                self.jitter += (step - self.jitter) / 16
-        self._transit = transit
+                flow.jitter += (step - flow.jitter) / 16
+        flow.transit = transit
+        flow.has_transit = 1
+
+    @property
+    def has_begun(self) -> bool:
+        return self.flow.base >= 0
 
     @property
     def expected(self) -> int:
         """How many packets were sent, judging by their numbers, since the stream began or began anew."""
-        return self.highest - self.base + 1 if self.base >= 0 else 0
+        return self.flow.highest - self.flow.base + 1 if self.has_begun else 0
+
+    @property
+    def lost(self) -> int:
+        """How many of those never came; below 0 when some came twice."""
+        return self.expected - self.flow.received
 
     @property
     def jitter_ms(self) -> float:
-        return 1000 * self.jitter / self.clock_rate
+        return 1000 * self.flow.jitter / self.clock_rate
 
     def note_sender_report(self, ntp: int, at_s: float) -> None:
         self._sr_middle, self._sr_at = ntp_middle(ntp), at_s
 
     def report(self, ssrc: int, at_s: float) -> ReportBlock:
         """Return the report block since the last call."""
-        expected = self.expected
+        expected, received = self.expected, self.flow.received
         expected_now = expected - self._expected_prior
-        lost_now = expected_now - (self.received - self._received_prior)
-        self._expected_prior, self._received_prior = expected, self.received
+        lost_now = expected_now - (received - self._received_prior)
+        self._expected_prior, self._received_prior = expected, received
         fraction = min(255, max(0, (lost_now << 8) // expected_now)) if expected_now > 0 else 0
         self.fraction_lost = fraction / 256
-        lost = max(-0x800000, min(0x7FFFFF, expected - self.received))
+        lost = max(-0x800000, min(0x7FFFFF, expected - received))
         dlsr = int((at_s - self._sr_at) * 65536) & 0xFFFF_FFFF if self._sr_middle else 0
-        highest = self.highest & 0xFFFF_FFFF
-        return ReportBlock(ssrc, fraction, lost, highest, int(self.jitter), self._sr_middle, dlsr)
+        highest = self.flow.highest & 0xFFFF_FFFF
+        return ReportBlock(ssrc, fraction, lost, highest, int(self.flow.jitter), self._sr_middle, dlsr)
 
 
 @dataclass(slots=True)

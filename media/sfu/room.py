@@ -28,6 +28,7 @@ from media.sfu.ingest import Ingest, NoDownlink
 from media.sfu.ingest_sdp import read_ingest_offer
 from media.sfu.peer import Downlink, Peer, Uplink
 from media.sfu.source import Source
+from media.sfu.stream_path import Tap
 from media.sfu.tap import TapSockets
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Room:
         self._sent_before: Counter[str] = Counter()  # packets sent to a peer by its earlier connections
         self._plan = Plan()
         self._tap_sockets = TapSockets(lambda reason: self._dropped.update((reason,)))
-        self._taps: dict[tuple[str, Kind], dict[TapAddress, Callable[[bytes], None]]] = {}
+        self._taps: dict[tuple[str, Kind], dict[TapAddress, Tap]] = {}
         self._task = asyncio.create_task(self._keep_time(), name=f"reports {name}")
 
     async def ingest(self, name: str, epoch: int, offer_sdp: str) -> str:
@@ -135,8 +136,8 @@ class Room:
     def untap(self, name: str, kind: Kind, address: TapAddress) -> None:
         tap = self._taps.get((name, kind), {}).pop(address, None)
         source = self._source(name, kind)
-        if tap is not None and source is not None and tap in source.taps:
-            source.taps.remove(tap)
+        if tap is not None and source is not None:
+            source.remove_tap(tap)
 
     def stats(self) -> RoomStats:
         return RoomStats(
@@ -267,8 +268,8 @@ def _age(last_at_s: float | None, at_s: float) -> float | None:
 
 def _source_stats(source: Source, at_s: float) -> StreamStats:
     return StreamStats(
-        packets=source.packets,
-        bytes=source.bytes,
+        packets=source.path.flow.packets,
+        bytes=source.path.flow.bytes,
         last_packet_age_s=_age(source.last_at_s, at_s),
         loss_ratio=source.reception.fraction_lost,
         jitter_ms=source.reception.jitter_ms,

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Collection
 from struct import unpack_from
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from media.plan import Kind
 from media.sfu.codecs import CLOCK_RATE, H264, MEDIA_OF_RTX
-from media.sfu.fanout import new_fan_out
+from media.sfu.fast_path import new_path
 from media.sfu.forward import Forward
 from media.sfu.reception import Gaps, Reception
 from media.sfu.rtcp import RELAY_SSRC, ReportBlock, SenderReport, build_nack, build_pli, build_sr
@@ -21,8 +21,8 @@ from media.sfu.rtp import (
     unwrap_rtx,
     without_extensions,
 )
+from media.sfu.stream_path import RING, Kept, Mode, Tap
 
-RING = 512
 RETRY_INTERVAL_S = 0.03
 KEY_FRAME_INTERVAL_S = 0.5
 QUIET_INTERVAL_S = 5.0
@@ -51,14 +51,6 @@ class UplinkTransport(Protocol):
     def count(self, reason: str, times: int = 1) -> None: ...
 
 
-class Kept(NamedTuple):
-    """A packet in the ring. `number`: its sequence number with the rollovers, which never repeats."""
-
-    number: int
-    packet: bytes
-    found: Layout
-
-
 class Source:
     """One stream of one peer, while its uplink lasts. `payload_types`: what the peer agreed to send."""
 
@@ -74,14 +66,9 @@ class Source:
         self.kind, self.ssrc, self.rtx_ssrc = kind, ssrc, rtx_ssrc
         self.is_published = False  # the plan wants this stream; otherwise nothing of it goes further than here
         self.forwards: list[Forward] = []
-        self.taps: list[Callable[[bytes], None]] = []
-        self.reception = Reception(CLOCK_RATE[kind])
-        self.packets = self.bytes = self.key_frames = 0
-        self.last_at_s: float | None = None
-        # What every started forward has sent in order; a forward takes the difference (Forward.settle).
-        self.carried_packets = self.carried_bytes = self.carried_octets = 0
-        self.last_number = self.last_timestamp = 0
-        self.carried_at_s = 0.0
+        self.taps: list[Tap] = []
+        self.path = new_path(ssrc, payload_types, CLOCK_RATE[kind], transport.count)
+        self.reception = Reception(CLOCK_RATE[kind], self.path.flow)
         self._payload_types = frozenset(payload_types)
         self._transport = transport
         self._timers = timers
@@ -89,31 +76,54 @@ class Source:
         self._timer_at_s = 0.0
         self._is_closed = False
         self._gaps = Gaps()
-        self._ring: list[Kept | None] = [None] * RING
         self._floor = _BEFORE_ALL
         self._live: list[Forward] = []
         self._waiting: list[Forward] = []
-        self._fan_out = new_fan_out(transport.count)
         self._wants_key_frame = False
+        self._mode = Mode.ASK
+        self._are_taps_new = False
         self._asked_at_s = float("-inf")
         self._sender_report: SenderReport | None = None
         self._sender_report_at_s = 0.0
 
+    @property
+    def last_at_s(self) -> float | None:
+        """When the last packet came, None before the first."""
+        at_s = self.path.flow.last_at_s
+        return None if at_s < 0 else at_s
+
     # Packets
 
     def take(self, packet: bytes, at_s: float) -> None:
-        """Take a decrypted packet of the media SSRC."""
+        """Take a decrypted packet of the media SSRC that the path did not take by itself."""
+        self._take(packet, at_s)
+        self._decide()
+
+    def _decide(self) -> None:
+        """Let the path take what comes in order, while there is nothing else to see to for each packet."""
+        if self._is_closed or not self.reception.has_begun:
+            mode = Mode.ASK
+        elif not self.is_published:
+            mode = Mode.COUNT
+        else:
+            mode = Mode.ASK if self._waiting or self._wants_key_frame else Mode.CARRY
+        if mode is not self._mode or self._are_taps_new:
+            self._mode, self._are_taps_new = mode, False
+            self.path.decide(mode, self.taps)
+
+    def _take(self, packet: bytes, at_s: float) -> None:
         if packet[1] & 0x7F not in self._payload_types:
             self._transport.count("payload_type")
             return
         sequence, timestamp = unpack_from("!HL", packet, 2)
         ahead = self.reception.add(sequence, timestamp, at_s)
-        self.packets += 1
-        self.bytes += len(packet)
-        self.last_at_s = at_s
+        flow = self.path.flow
+        flow.packets += 1
+        flow.bytes += len(packet)
+        flow.last_at_s = at_s
         if not self.is_published:
             return
-        number = self.reception.highest
+        number = flow.highest
         if ahead > 0:
             self._carry(packet, number, timestamp, at_s)
             if ahead > 1:
@@ -132,37 +142,38 @@ class Source:
         original = unwrap_rtx(packet, layout(packet).payload_at, payload_type=media_type, ssrc=self.ssrc)
         if original is None:
             return
-        self.last_at_s = at_s
+        flow = self.path.flow
+        flow.last_at_s = at_s
         sequence = unpack_from("!H", original, 2)[0]
         if not self.is_published or not self._gaps.take(sequence):
             return
-        self.packets += 1
-        self.bytes += len(original)
-        highest = self.reception.highest
+        flow.packets += 1
+        flow.bytes += len(original)
+        highest = flow.highest
         self._carry_late(original, highest - ((highest - sequence) & 0xFFFF), at_s)
 
     def _carry(self, packet: bytes, number: int, timestamp: int, at_s: float) -> None:
         packet, found = self._keep(packet, number, at_s)
-        if self.kind is Kind.VIDEO and self._starts_key_frame(packet, found):
-            self.key_frames += 1
+        is_awaited = self._waiting or self._wants_key_frame
+        if self.kind is Kind.VIDEO and is_awaited and self._starts_key_frame(packet, found):
             self._wants_key_frame = False
             self._begin_waiting(number, timestamp, at_s)
         elif self._waiting and self.kind is Kind.AUDIO and len(packet) - found.payload_at > padding_bytes(packet):
             self._begin_waiting(number, timestamp, at_s)
-        size = len(packet)
-        self.carried_packets += 1
-        self.carried_bytes += size
-        self.carried_octets += size - found.payload_at
-        self.last_number, self.last_timestamp, self.carried_at_s = number, timestamp, at_s
+        flow, size = self.path.flow, len(packet)
+        flow.carried_packets += 1
+        flow.carried_bytes += size
+        flow.carried_octets += size - found.payload_at
+        flow.last_number, flow.last_timestamp, flow.carried_at_s = number, timestamp, at_s
         if self._live:
-            self._fan_out.send(packet, number, timestamp, found.mid_at)
+            self.path.send(packet, number, timestamp, found.mid_at)
         for tap in self.taps:
             tap(packet)
 
     def _carry_late(self, packet: bytes, number: int, at_s: float) -> None:
         """Carry a packet out of turn, once: a number that went out twice with other bytes would break the cipher."""
-        kept = self._ring[number % RING]
-        if number < self._floor or number <= self.reception.highest - RING or (kept and kept.number >= number):
+        kept = self.path.kept(number)
+        if number < self._floor or number <= self.path.flow.highest - RING or (kept and kept.number >= number):
             return
         packet, found = self._keep(packet, number, at_s)
         for forward in self._live:
@@ -178,7 +189,7 @@ class Source:
             found = layout(packet)
         if at := found.abs_send_time_at:
             packet = packet[:at] + abs_send_time(at_s) + packet[at + 3 :]
-        self._ring[number % RING] = Kept(number, packet, found)
+        self.path.keep(number, packet, found)
         return packet, found
 
     def _starts_key_frame(self, packet: bytes, found: Layout) -> bool:
@@ -186,7 +197,7 @@ class Source:
         return (starts_h264_key_frame if is_h264 else starts_vp8_key_frame)(packet, found.payload_at)
 
     def kept(self, number: int) -> Kept | None:
-        kept = self._ring[number % RING]
+        kept = self.path.kept(number)
         return kept if kept is not None and kept.number == number else None
 
     # Who gets it
@@ -197,8 +208,8 @@ class Source:
             return
         self.is_published = is_wanted
         self._gaps.clear()
-        self._ring = [None] * RING
-        self._floor = self.reception.highest + 1 if self.reception.base >= 0 else _BEFORE_ALL
+        self.path.forget()
+        self._floor = self.path.flow.highest + 1 if self.reception.has_begun else _BEFORE_ALL
         self._wants_key_frame = False
         self.reform()
         if is_wanted and (self.forwards or self.taps):
@@ -227,7 +238,8 @@ class Source:
             else:
                 waiting.append(forward)
         self._live, self._waiting = live, waiting
-        self._fan_out.prepare(live)
+        self.path.prepare(live)
+        self._decide()
 
     def _begin_waiting(self, number: int, timestamp: int, at_s: float) -> None:
         if not self._waiting:
@@ -253,13 +265,22 @@ class Source:
         for tap in self.taps:
             tap(_plain_report(report))
 
-    def add_tap(self, tap: Callable[[bytes], None]) -> None:
+    def add_tap(self, tap: Tap) -> None:
         """Give every packet and sender report of the stream to `tap`, while it is published."""
         self.taps.append(tap)
+        self._are_taps_new = True
+        self._decide()
         report = self._sender_report
         if self.is_published and report and self._timers.time() - self._sender_report_at_s < SENDER_REPORT_VALID_S:
             tap(_plain_report(report))
         self.want_key_frame()
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Give nothing more to `tap`, from this instant on."""
+        if tap in self.taps:
+            self.taps.remove(tap)
+            self._are_taps_new = True
+            self._decide()
 
     def want_key_frame(self) -> None:
         """Ask for a key frame now, or as soon as the throttle allows; the wish lasts until one comes."""
@@ -267,6 +288,7 @@ class Source:
             self._wants_key_frame = True
             self._ask_for_key_frame(self._timers.time())
             self._arm()
+            self._decide()
 
     def _key_frame_due_s(self) -> float:
         is_silent = self.last_at_s is None or self.last_at_s < self._asked_at_s
@@ -293,8 +315,9 @@ class Source:
         wanted, has_given_up = self._gaps.due(at_s)
         if wanted:
             self._transport.send_rtcp(build_nack(RELAY_SSRC, self.ssrc, wanted))
-        if has_given_up:
-            self._wants_key_frame = self.kind is Kind.VIDEO
+        if has_given_up and self.kind is Kind.VIDEO:
+            self._wants_key_frame = True
+            self._decide()
         self._ask_for_key_frame(at_s)
 
     def _arm(self) -> None:
@@ -316,7 +339,9 @@ class Source:
         self._arm()
 
     def report_block(self, at_s: float) -> ReportBlock | None:
-        return self.reception.report(self.ssrc, at_s) if self.reception.base >= 0 else None
+        """Return what the sender is told of its stream since the last call; None before the first packet."""
+        self.path.collect()
+        return self.reception.report(self.ssrc, at_s) if self.reception.has_begun else None
 
     def close(self) -> None:
         """The uplink is gone. Safe to call twice."""
@@ -324,7 +349,7 @@ class Source:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.taps = []
+        self.taps, self._are_taps_new = [], True
         for forward in self.forwards:
             forward.stop()
         self.forwards = []

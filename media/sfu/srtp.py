@@ -12,6 +12,7 @@ _CAPACITY = 2048  # more than a datagram and the longest SRTP trailer (144 bytes
 
 IN_C = _ffi.new("char[]", _CAPACITY)
 IN = _ffi.buffer(IN_C)
+IN_VIEW = memoryview(IN).cast("B")
 OUT_C = _ffi.new("char[]", _CAPACITY)
 OUT = _ffi.buffer(OUT_C)
 OUT_VIEW = memoryview(OUT)

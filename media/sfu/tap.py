@@ -28,6 +28,22 @@ def check_address(address: TapAddress) -> None:
         raise BadTapAddressError("a tap listens on an IPv4 loopback address; plain media does not leave the machine")
 
 
+class SocketTap:
+    """Sends datagrams to one address; what it cannot take is dropped and counted."""
+
+    def __init__(self, sender: socket.socket, address: TapAddress, count: Callable[[str], None]) -> None:
+        self.socket, self.address = sender, address
+        self._count = count
+
+    def __call__(self, datagram: bytes) -> None:
+        try:
+            self.socket.sendto(datagram, self.address)
+        except BlockingIOError:
+            self._count("tap_full")
+        except OSError:  # nobody listens there now
+            self._count("tap_failed")
+
+
 class TapSockets:
     """The sockets all taps of one room are sent from. Receivers on UDP keep to one sender, so there is one."""
 
@@ -35,8 +51,8 @@ class TapSockets:
         self._count = count
         self._sockets: dict[socket.AddressFamily, socket.socket] = {}
 
-    def sender(self, address: TapAddress) -> Callable[[bytes], None]:
-        """Return what sends one datagram to `address`. Raises BadTapAddressError."""
+    def sender(self, address: TapAddress) -> SocketTap:
+        """Return what sends datagrams to `address`. Raises BadTapAddressError."""
         check_address(address)
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         if family not in self._sockets:
@@ -46,17 +62,7 @@ class TapSockets:
             if family is socket.AF_INET:
                 made.bind(("127.0.0.1", 0))
             self._sockets[family] = made
-        send, count = self._sockets[family].sendto, self._count
-
-        def tap(datagram: bytes) -> None:
-            try:
-                send(datagram, address)
-            except BlockingIOError:
-                count("tap_full")
-            except OSError:  # nobody listens there now
-                count("tap_failed")
-
-        return tap
+        return SocketTap(self._sockets[family], address, self._count)
 
     def close(self) -> None:
         """Safe to call twice."""

@@ -1,17 +1,14 @@
 """One ICE + DTLS-SRTP transport of the relay. The only module that touches private names of aiortc and aioice.
 
-Media skips STUN parsing, queues and coroutines: it is decrypted in the socket's callback, into buffers shared by the
-whole process, and sent on the raw socket. Everything else (STUN, DTLS) takes aioice's own way.
+Media skips STUN parsing, queues and coroutines (see `host_socket`); everything else (STUN, DTLS) goes aioice's own way.
 """
 
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import aioice
@@ -30,14 +27,15 @@ from pylibsrtp import Session
 from media.engine import PeerState
 from media.ice import MAX_CANDIDATES, AddressSettings, RemoteCandidate
 from media.sdp_checks import Answer
+from media.sfu.fast_path import new_host_socket
+from media.sfu.host_socket import MAX_DATAGRAM_BYTES, MIN_DATAGRAM_BYTES, HostSocket, Owner
 from media.sfu.reception import TokenBucket
 from media.sfu.sdp import LocalCandidate, LocalTransport
 from media.sfu.srtp import IN, IN_C, LENGTH, OUT, OUT_C, OUT_VIEW, protect, protect_rtcp, unprotect
+from media.sfu.stream_path import StreamPath
 
 logger = logging.getLogger(__name__)
 
-MIN_DATAGRAM_BYTES = 12
-MAX_DATAGRAM_BYTES = 1472
 CONNECT_TIMEOUT_S = 15.0
 
 
@@ -68,37 +66,32 @@ class _Nominated(dict[int, Any]):
 class _Connection(aioice.Connection):
     """Gathers host candidates on given addresses (loopback too, which aioice skips) and within a port range."""
 
-    def __init__(self, settings: AddressSettings, on_datagram: Callable[[Any, bytes, tuple[str, int]], None]) -> None:
+    def __init__(self, settings: AddressSettings, owner: Owner) -> None:
         super().__init__(ice_controlling=True)
         self._settings = settings
-        self._on_datagram = on_datagram
-        self.sockets: dict[Any, socket.socket] = {}
+        self._owner = owner
+        self.hosts: dict[Any, HostSocket] = {}  # by protocol
 
     async def gather_candidates(self) -> None:
         if self._local_candidates_start:
             return
         self._local_candidates_start = True
         for address in self._settings.addresses:
-            self._local_candidates += await self._bind(address)
+            self._local_candidates.append(self._bind(address))
         self._local_candidates_end = True
 
-    async def _bind(self, address: str) -> list[Any]:
-        loop = asyncio.get_running_loop()
+    def _bind(self, address: str) -> Any:
         for port in _ports(self._settings.port_range):
             with contextlib.suppress(OSError):
-                transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: aioice.ice.StunProtocol(self), local_addr=(address, port)
-                )
+                made = new_host_socket(address, port, self._owner)
                 break
         else:
             raise OSError(f"no free UDP port at {address}")
-        # A socket object of its own on the same socket: media is sent without the event loop.
-        raw = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-        self.sockets[protocol] = raw
-        raw.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            raw.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
-        host, bound = transport.get_extra_info("sockname")[:2]
+        protocol = aioice.ice.StunProtocol(self)
+        made.open(protocol)
+        self.hosts[protocol] = made
+        self._protocols.append(protocol)
+        host, bound = made.address
         protocol.local_candidate = aioice.Candidate(
             foundation=aioice.candidate.candidate_foundation("host", "udp", host),
             component=1,
@@ -108,13 +101,9 @@ class _Connection(aioice.Connection):
             port=bound,
             type="host",
         )
-        # The socket calls whatever this name holds; the class method stays for what is not media.
-        protocol.datagram_received = partial(self._on_datagram, protocol)  # type: ignore[method-assign]
-        self._protocols.append(protocol)
-        return [protocol.local_candidate]
+        return protocol.local_candidate
 
 
-_SOCKET_BUFFER_BYTES = 1 << 20
 _next_port: dict[tuple[int, int], int] = {}
 
 
@@ -157,7 +146,7 @@ class Transport:
         self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._on_state, self._on_route = on_state, on_route
         self._time = asyncio.get_running_loop().time
-        self._connection = _Connection(settings, self._on_datagram)
+        self._connection = _Connection(settings, self)
         self._ice = RTCIceTransport(_Gatherer(self._connection))
         self._dtls = RTCDtlsTransport(self._ice, [certificate])
         self._connection._nominated = _Nominated(self._find_route)
@@ -166,12 +155,18 @@ class Transport:
         self._rx: Session | None = None
         self.tx_session: Any = None
         self.tx: Any = None  # its C session
+        self._paths: tuple[StreamPath, ...] = ()
         self._stranger_budget = TokenBucket(rate_per_s=100, burst=200)  # each costs an HMAC, and an answer
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.last_heard_s = self._time()
+        self._heard_s = self._time()
         self.sent_packets = 0  # RTP, handed to the socket
         self.is_connected = False
+
+    @property
+    def last_heard_s(self) -> float:
+        """When the peer was heard last: media, RTCP or a check of the route."""
+        return max(self._heard_s, *(host.last_heard_s for host in self._connection.hosts.values()), 0.0)
 
     async def gather(self) -> None:
         """Bind the sockets. Raises OSError when no port is free."""
@@ -225,11 +220,32 @@ class Transport:
         """Count datagrams that were dropped."""
         self._dropped[reason] += times
 
+    def carry(self, paths: Sequence[StreamPath]) -> None:
+        """Say which streams may come. None comes any more that is not among them."""
+        self._paths = tuple(paths)
+        self._aim()
+
     def _find_route(self) -> None:
         pair = self._connection._nominated.get(1)
-        raw = None if pair is None else self._connection.sockets.get(pair.protocol)
-        self.route = None if pair is None or raw is None else Route(pair.protocol, raw, raw.sendto, pair.remote_addr)
+        host = None if pair is None else self._connection.hosts.get(pair.protocol)
+        self.route = None
+        if pair is not None and host is not None and not host.is_closing():
+            self.route = Route(pair.protocol, host.socket, host.socket.sendto, pair.remote_addr)
+        self._aim()
         self._on_route()
+
+    def _aim(self) -> None:
+        """Let the socket of the route take the peer's media, and no other."""
+        for protocol, host in self._connection.hosts.items():
+            if host.is_closing():
+                continue
+            is_it = self.route is not None and self.route.protocol is protocol and self._rx is not None
+            if is_it and self._rx is not None and self.route is not None:
+                host.expect_media(self._rx._srtp[0], self.route.address)
+                host.carry(self._paths)
+            else:
+                host.expect_media(None, None)
+                host.carry(())
 
     def send_rtcp(self, packet: bytes) -> None:
         size = len(packet)
@@ -264,8 +280,12 @@ class Transport:
         except OSError:
             self._dropped["send_failed"] += 1
 
-    def _on_datagram(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
-        size = len(data)
+    def take_rtp(self, packet: bytes, at_s: float) -> None:
+        self._on_rtp(packet, at_s)
+
+    def take_datagram(self, host: HostSocket, data: bytes, address: tuple[str, int]) -> None:
+        """Take what a socket does not take for media: handshakes, RTCP, other addresses, anything."""
+        size, protocol = len(data), host.protocol
         if size == 0 or size > MAX_DATAGRAM_BYTES:
             self._dropped["length"] += 1
             return
@@ -289,31 +309,25 @@ class Transport:
 
     def _is_proven(self, route: Route, protocol: Any, address: tuple[str, int]) -> bool:
         """Whether ICE has checked the pair. A browser with several networks may send on another one than we do."""
-        sender = address[:2]
-        if route.address == sender and route.protocol is protocol:
+        if route.address == address and route.protocol is protocol:
             return True
         succeeded = aioice.ice.CandidatePair.State.SUCCEEDED
         pairs = self._connection._check_list
-        return any(one.protocol is protocol and one.remote_addr == sender and one.state is succeeded for one in pairs)
+        return any(one.protocol is protocol and one.remote_addr == address and one.state is succeeded for one in pairs)
 
     def _take_media(self, rx: Session, data: bytes, size: int) -> None:
-        try:
-            if 192 <= data[1] <= 223:  # RFC 5761, section 4
-                packet = rx.unprotect_rtcp(data)
-                self.last_heard_s = at_s = self._time()
-                self._on_rtcp(packet, at_s)
-                return
-            IN[0:size] = data
-            LENGTH[0] = size
-            if unprotect(rx._srtp[0], IN_C, LENGTH):
-                self._dropped["srtp"] += 1
-                return
-            self.last_heard_s = at_s = self._time()
-            self._on_rtp(IN[0 : LENGTH[0]], at_s)
-        except Exception as error:
-            # Whatever a peer sends, it must not end the socket's callback for everybody else.
-            self._dropped["bad_packet"] += 1
-            logger.debug("packet dropped: %s", type(error).__name__)
+        if 192 <= data[1] <= 223:  # RFC 5761, section 4
+            packet = rx.unprotect_rtcp(data)
+            self._heard_s = at_s = self._time()
+            self._on_rtcp(packet, at_s)
+            return
+        IN[0:size] = data
+        LENGTH[0] = size
+        if unprotect(rx._srtp[0], IN_C, LENGTH):
+            self._dropped["srtp"] += 1
+            return
+        self._heard_s = at_s = self._time()
+        self._on_rtp(IN[0 : LENGTH[0]], at_s)
 
     def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
         route = self.route
@@ -330,7 +344,7 @@ class Transport:
         try:
             aioice.ice.StunProtocol.datagram_received(protocol, data, address)
             if is_peer and data[0] < 4:
-                self.last_heard_s = self._time()
+                self._heard_s = self._time()
         except Exception as error:
             self._dropped["bad_stun"] += 1
             logger.debug("datagram dropped: %s", type(error).__name__)
@@ -362,8 +376,9 @@ class Transport:
             return
         self._rx, self.tx_session = self._dtls._rx_srtp, self._dtls._tx_srtp
         self.tx = self.tx_session._srtp[0]
-        self.last_heard_s = self._time()
+        self._heard_s = self._time()
         self.is_connected = True
+        self._aim()
         self._on_state(PeerState.CONNECTED)
 
     def _on_dtls_state(self) -> None:
@@ -374,6 +389,7 @@ class Transport:
         """Send and take nothing more, from this instant on: who has failed may not be there to be stopped later."""
         self.is_connected = False
         self.tx = self._rx = self.route = None
+        self._aim()
         self._on_route()
 
     async def aclose(self) -> None:
@@ -391,8 +407,8 @@ class Transport:
             await self._ice.stop()
         await self._connection.close()
         self.route = None  # closing may have told of one again
-        for raw in self._connection.sockets.values():
-            raw.close()
+        for host in self._connection.hosts.values():
+            host.close()
 
 
 MAX_RTCP_BYTES = 1400

@@ -1,6 +1,7 @@
 """The private names of other people's packages that the relay uses. A failure here says what an upgrade took away."""
 
 import inspect
+import re
 from pathlib import Path
 
 import aioice
@@ -24,12 +25,12 @@ async def gatherer() -> RTCIceGatherer:
     "name",
     [
         "_check_list", "_local_candidates", "_local_candidates_start", "_local_candidates_end", "_nominated",
-        "_protocols", "_queue", "sockets",
+        "_protocols", "_queue", "hosts",
     ],
 )  # fmt: skip
 async def test_aioice_connection_keeps(name: str, gatherer: RTCIceGatherer) -> None:
     has = hasattr(aioice.Connection(ice_controlling=True), name)
-    assert has == (name != "sockets"), f"aioice.Connection.{name}: ours alone is `sockets`"
+    assert has == (name != "hosts"), f"aioice.Connection.{name}: ours alone is `hosts`"
 
 
 async def test_aioice_puts_the_nominated_pair_where_the_relay_watches_it() -> None:
@@ -43,6 +44,10 @@ async def test_aioice_puts_the_nominated_pair_where_the_relay_watches_it() -> No
 async def test_aioice_takes_datagrams_by_the_name_the_relay_replaces() -> None:
     names = list(inspect.signature(aioice.ice.StunProtocol.datagram_received).parameters)
     assert names == ["self", "data", "addr"]
+    source = inspect.getsource(aioice.ice.StunProtocol)
+    used = set(re.findall(r"self\.transport\.(\w+)", source))
+    assert used == {"sendto", "close"}, "the relay's own sockets stand in for asyncio's transports"
+    assert "self.__closed.set_result" in inspect.getsource(aioice.ice.StunProtocol.connection_lost), "a close awaits it"
     pair = aioice.ice.CandidatePair
     assert pair.State.SUCCEEDED is not pair.State.FAILED, "the relay takes media from pairs that have SUCCEEDED"
     assert isinstance(inspect.getattr_static(pair, "remote_addr"), property)

@@ -1,4 +1,4 @@
-"""The relay carries what the plan says, and nothing else. Every test runs on both ways of fanning out."""
+"""The relay carries what the plan says, and nothing else. Every test runs in Python and on the compiled fast path."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ from media.plan import Edge, Kind, Plan
 from media.replay.clip import Clip
 from media.replay.incoming import ReceivedPacket, Reception, is_vp8_key_frame
 from media.replay.peer import ReplayPeer
-from media.sfu.fanout import PURE_VARIABLE
-from media.sfu.fanout_build import build
+from media.sfu.compiled import PURE_VARIABLE
+from media.sfu.fast_path_build import build
 from tests.integration.sfu_room import LOOPBACK, ROOM, SfuRoom, make_clip, plan, sfu_room, until
 
 _has_compiler = build()

@@ -1,18 +1,23 @@
-"""One stream through a relay, packet by packet: numbering, repairs, key frames, who gets what."""
+"""One stream through a relay, packet by packet: numbering, repairs, key frames, who gets what.
+
+Every test counts and keeps packets in Python and in compiled code; `test_media_fast_path` compares what both send.
+"""
 
 import struct
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from media.plan import Kind
+from media.sfu import compiled, fast_path
 from media.sfu import forward as forward_module
 from media.sfu.forward import Forward, OutStream
 from media.sfu.rtcp import KeyFrameRequest, Nack, ReportBlock, SenderReport, parse
 from media.sfu.source import Source
+from media.sfu.stream_path import StreamPath
 
 KEY, DELTA = b"\x10\x00key", b"\x10\x01delta"
 
@@ -69,28 +74,35 @@ class Line:
         self.counts[reason] += times
 
 
-class KeepingFanOut:
-    """Writes down what each forward gets, in order."""
+Sent = list[tuple[Any, int, int]]
 
-    sent: ClassVar[list[tuple[Any, int, int]]] = []
 
-    def __init__(self, count: Any) -> None:
-        self.forwards: list[Any] = []
+class WritingDown:
+    """Writes down what each forward gets, in order, instead of sending it."""
+
+    def __init__(self, path: StreamPath, sent: Sent) -> None:
+        self._path, self._sent = path, sent
+        self._forwards: list[Any] = []
+        self.flow, self.keep, self.kept, self.forget = path.flow, path.keep, path.kept, path.forget
+        self.collect, self.decide = path.collect, path.decide
 
     def prepare(self, forwards: Any) -> None:
-        self.forwards = list(forwards)
+        self._forwards = list(forwards)
 
     def send(self, packet: bytes, number: int, timestamp: int, mid_at: int) -> None:
-        for one in self.forwards:
+        for one in self._forwards:
             sequence = (number + one.sequence_offset) & 0xFFFF
-            self.sent.append((one.out, sequence, (timestamp + one.timestamp_offset) & 0xFFFFFFFF))
+            self._sent.append((one.out, sequence, (timestamp + one.timestamp_offset) & 0xFFFFFFFF))
 
 
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, int, int]]:
-    kept: list[tuple[Any, int, int]] = []
-    monkeypatch.setattr(KeepingFanOut, "sent", kept)
-    monkeypatch.setattr("media.sfu.source.new_fan_out", KeepingFanOut)
+@pytest.fixture(params=["pure", "compiled"])
+def sent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    library = compiled.load() if request.param == "compiled" else None
+    if request.param == "compiled" and library is None:
+        pytest.skip("the fast path was not compiled: no C compiler here")
+    kept: Sent = []
+    monkeypatch.setattr(fast_path, "_library", library)
+    monkeypatch.setattr("media.sfu.source.new_path", lambda *given: WritingDown(fast_path.new_path(*given), kept))
     return kept
 
 
@@ -128,7 +140,7 @@ def out_stream(kind: Kind = Kind.VIDEO) -> OutStream:
     return OutStream(kind=kind, mid=b"v00", ssrc=7, rtx_ssrc=8, cname="slot0", is_accepted=True)
 
 
-def test_video_begins_with_a_key_frame_below_32768_and_goes_on_for_ever(sent: list[tuple[Any, int, int]]) -> None:
+def test_video_begins_with_a_key_frame_below_32768_and_goes_on_for_ever(sent: Sent) -> None:
     stream = Stream()
     stream.take(40_000)
     stream.forward()
@@ -142,7 +154,7 @@ def test_video_begins_with_a_key_frame_below_32768_and_goes_on_for_ever(sent: li
     assert {(b - a) & 0xFFFF for (_, a, _), (_, b, _) in pairwise(sent)} == {1}
 
 
-def test_a_section_taken_over_goes_on_by_one(sent: list[tuple[Any, int, int]]) -> None:
+def test_a_section_taken_over_goes_on_by_one(sent: Sent) -> None:
     out = out_stream(Kind.AUDIO)
     first, second = Stream(Kind.AUDIO), Stream(Kind.AUDIO)
     forward, _ = first.forward(out)
@@ -161,7 +173,7 @@ def test_a_section_taken_over_goes_on_by_one(sent: list[tuple[Any, int, int]]) -
     assert len(line.rtp) == 5, "nothing of the one before is sent again under the new one's name"
 
 
-def test_gaps_are_asked_for_and_repairs_carried_once(sent: list[tuple[Any, int, int]]) -> None:
+def test_gaps_are_asked_for_and_repairs_carried_once(sent: Sent) -> None:
     stream = Stream()
     _, line = stream.forward()
     stream.take(10, KEY)
@@ -182,7 +194,7 @@ def test_gaps_are_asked_for_and_repairs_carried_once(sent: list[tuple[Any, int, 
     assert len(stream.requests(Nack)) == asked, "given up"
 
 
-def test_a_wish_for_a_key_frame_is_throttled_and_not_forgotten(sent: list[tuple[Any, int, int]]) -> None:
+def test_a_wish_for_a_key_frame_is_throttled_and_not_forgotten(sent: Sent) -> None:
     stream = Stream()
     stream.take(1)
     for _ in range(50):
@@ -199,14 +211,14 @@ def test_a_wish_for_a_key_frame_is_throttled_and_not_forgotten(sent: list[tuple[
     assert not stream.clock.timers, "nothing runs when nothing is wanted"
 
 
-def test_a_camera_that_is_off_is_hardly_asked(sent: list[tuple[Any, int, int]]) -> None:
+def test_a_camera_that_is_off_is_hardly_asked(sent: Sent) -> None:
     stream = Stream()
     stream.source.want_key_frame()
     stream.clock.advance(60)
     assert 2 <= len(stream.requests(KeyFrameRequest)) <= 14
 
 
-def test_what_was_said_while_muted_comes_out_neither_then_nor_later(sent: list[tuple[Any, int, int]]) -> None:
+def test_what_was_said_while_muted_comes_out_neither_then_nor_later(sent: Sent) -> None:
     stream = Stream(Kind.AUDIO)
     forward, line = stream.forward()
     stream.take(1)
@@ -226,7 +238,7 @@ def test_what_was_said_while_muted_comes_out_neither_then_nor_later(sent: list[t
     assert len(line.rtp) == 2
 
 
-def test_reports_keep_the_clock_and_carry_own_numbers(sent: list[tuple[Any, int, int]]) -> None:
+def test_reports_keep_the_clock_and_carry_own_numbers(sent: Sent) -> None:
     out = out_stream()
     out.sequence, out.timestamp, out.sent_at_s = 5, 1_000_000, 99.0
     stream = Stream()
@@ -246,7 +258,7 @@ def test_reports_keep_the_clock_and_carry_own_numbers(sent: list[tuple[Any, int,
     assert forward.take_losses() == (0, 0)
 
 
-def test_counts_are_the_same_whoever_counts(sent: list[tuple[Any, int, int]]) -> None:
+def test_counts_are_the_same_whoever_counts(sent: Sent) -> None:
     stream = Stream()
     early, early_line = stream.forward()
     stream.take(1, KEY)
@@ -265,7 +277,7 @@ def test_counts_are_the_same_whoever_counts(sent: list[tuple[Any, int, int]]) ->
     assert late.out.octets == len(KEY) + len(DELTA)
 
 
-def test_a_nack_storm_is_cut_off(sent: list[tuple[Any, int, int]]) -> None:
+def test_a_nack_storm_is_cut_off(sent: Sent) -> None:
     stream = Stream()
     forward, line = stream.forward()
     stream.take(1, KEY)
@@ -274,7 +286,7 @@ def test_a_nack_storm_is_cut_off(sent: list[tuple[Any, int, int]]) -> None:
     assert line.counts["nack_flood"]
 
 
-def test_a_closed_source_leaves_no_timer(sent: list[tuple[Any, int, int]]) -> None:
+def test_a_closed_source_leaves_no_timer(sent: Sent) -> None:
     stream = Stream()
     stream.take(1)
     stream.source.want_key_frame()

@@ -1,4 +1,4 @@
-"""Both ways of fanning out send the same bytes; a relay does without a compiler."""
+"""Both paths of a stream send the same bytes; a relay does without a compiler."""
 
 import socket
 from collections import Counter
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pylibsrtp import Policy, Session
 
-from media.sfu import fanout
-from media.sfu.fanout import PURE_VARIABLE, CompiledFanOut, FanOut, PureFanOut, load, new_fan_out
-from media.sfu.fanout_build import build
+from media.sfu import fast_path
+from media.sfu.compiled import PURE_VARIABLE, CompiledStreamPath, load
+from media.sfu.fast_path_build import build
+from media.sfu.stream_path import PythonStreamPath, StreamPath
 from media.sfu.transport import Route
 
 KEY = bytes(range(44))
@@ -61,15 +62,17 @@ class Receiver:
 
 
 @pytest.fixture(params=["pure", "compiled"])
-def make(request: pytest.FixtureRequest) -> Callable[[Counter[str]], FanOut]:
+def make(request: pytest.FixtureRequest) -> Callable[[Counter[str]], StreamPath]:
     if request.param == "compiled" and not _has_compiler:
         pytest.skip("no C compiler here")
 
-    def made(counts: Counter[str]) -> FanOut:
+    def made(counts: Counter[str]) -> StreamPath:
         def count(reason: str, times: int) -> None:
             counts[reason] += times
 
-        return PureFanOut(count) if request.param == "pure" else CompiledFanOut(count, load())
+        if request.param == "pure":
+            return PythonStreamPath(count)
+        return CompiledStreamPath(load(), 0xDEADBEEF, (96,), 90_000, count)
 
     return made
 
@@ -83,14 +86,14 @@ def receivers() -> Iterator[list[Receiver]]:
 
 
 def test_everybody_gets_the_packet_with_own_numbers(
-    make: Callable[[Counter[str]], FanOut], receivers: list[Receiver]
+    make: Callable[[Counter[str]], StreamPath], receivers: list[Receiver]
 ) -> None:
     counts: Counter[str] = Counter()
-    fan_out = make(counts)
-    fan_out.prepare([one.forward for one in receivers])
+    path = make(counts)
+    path.prepare([one.forward for one in receivers])
     number, timestamp = 65_530 * 3 + 7, 2**32 - 1
-    fan_out.send(PACKET, number, timestamp, MID_AT)
-    fan_out.send(PACKET, number + 1, timestamp, 0)
+    path.send(PACKET, number, timestamp, MID_AT)
+    path.send(PACKET, number + 1, timestamp, 0)
     for index, one in enumerate(receivers):
         data = one.take()
         sequence = (number + index - 70_000) & 0xFFFF
@@ -103,34 +106,34 @@ def test_everybody_gets_the_packet_with_own_numbers(
     assert not counts
 
 
-def test_ipv6_receivers(make: Callable[[Counter[str]], FanOut]) -> None:
+def test_ipv6_receivers(make: Callable[[Counter[str]], StreamPath]) -> None:
     try:
         one = Receiver(1, "::1")
     except OSError:
         pytest.skip("no IPv6 here")
-    fan_out = make(Counter())
-    fan_out.prepare([one.forward])
-    fan_out.send(PACKET, 70_001, 1, MID_AT)
+    path = make(Counter())
+    path.prepare([one.forward])
+    path.send(PACKET, 70_001, 1, MID_AT)
     assert one.take()[12:] == PACKET[12:].replace(b"upv", b"v01")
     one.close()
 
 
 def test_one_that_cannot_be_reached_is_counted_and_the_others_get_theirs(
-    make: Callable[[Counter[str]], FanOut], receivers: list[Receiver]
+    make: Callable[[Counter[str]], StreamPath], receivers: list[Receiver]
 ) -> None:
     counts: Counter[str] = Counter()
-    fan_out = make(counts)
+    path = make(counts)
     unroutable = receivers[0].forward.transport
     unroutable.route = unroutable.route._replace(address=("255.255.255.255", 9))  # needs SO_BROADCAST
     receivers[1].forward.transport.route = None
-    fan_out.prepare([one.forward for one in receivers])
-    fan_out.send(PACKET, 70_010, 1, MID_AT)
+    path.prepare([one.forward for one in receivers])
+    path.send(PACKET, 70_010, 1, MID_AT)
     receivers[2].take()
     assert counts == {"send_failed": 1}
-    fan_out.send(PACKET, 70_010, 1, MID_AT)  # the same number again: libsrtp refuses
+    path.send(PACKET, 70_010, 1, MID_AT)  # the same number again: libsrtp refuses
     assert counts["protect_failed"] == 2
-    fan_out.prepare([])
-    fan_out.send(PACKET, 70_011, 1, MID_AT)
+    path.prepare([])
+    path.send(PACKET, 70_011, 1, MID_AT)
     assert sum(counts.values()) == 3
 
 
@@ -140,14 +143,14 @@ def test_python_is_used_where_it_is_wanted_or_nothing_was_compiled(
     assert load(tmp_path / "none.so") is None
     (tmp_path / "broken.so").write_bytes(b"no library")
     assert load(tmp_path / "broken.so") is None
-    monkeypatch.setattr(fanout, "_library", None)
-    assert isinstance(new_fan_out(lambda reason, times: None), PureFanOut)
+    monkeypatch.setattr(fast_path, "_library", None)
+    assert isinstance(fast_path.new_path(1, (96,), 90_000, lambda reason, times: None), PythonStreamPath)
     monkeypatch.setenv(PURE_VARIABLE, "1")
     assert load() is None
 
 
 def test_a_build_without_a_working_compiler_is_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    source, library = tmp_path / "fanout.c", tmp_path / "_fanout.so"
+    source, library = tmp_path / "fast_path.c", tmp_path / "_fast_path.so"
     source.write_text("this is no C")
     monkeypatch.setenv("CC", "no-such-compiler")
     assert not build(source, library)
@@ -155,6 +158,6 @@ def test_a_build_without_a_working_compiler_is_quiet(monkeypatch: pytest.MonkeyP
     assert not build(source, library)
     assert list(tmp_path.iterdir()) == [source]
     if _has_compiler:
-        source.write_text("int fan_out(void) { return 0; }")
+        source.write_text("int drain(void) { return 0; }")
         assert build(source, library)
         assert library.exists()

@@ -1,0 +1,154 @@
+"""The UDP socket of one host candidate: reads it without queues, streams or coroutines, and is aioice's transport too.
+
+Media from where it is expected is decrypted in place and goes straight to its stream; everything else is handed over as
+it came.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from media.sfu.srtp import IN, IN_C, IN_VIEW, LENGTH, unprotect
+from media.sfu.stream_path import StreamPath
+
+BATCH = 32
+"""Datagrams that are read before others have their turn."""
+
+MIN_DATAGRAM_BYTES = 12
+MAX_DATAGRAM_BYTES = 1472
+_BUFFER_BYTES = 1 << 20
+
+
+class Owner(Protocol):
+    """Takes what came. Whatever it raises is counted as a bad packet."""
+
+    def take_rtp(self, packet: bytes, at_s: float) -> None:
+        """Take a decrypted RTP packet."""
+
+    def take_datagram(self, host: "HostSocket", data: bytes, address: tuple[str, int]) -> None:
+        """Take anything else, as it came."""
+
+    def count(self, reason: str, times: int = 1) -> None: ...
+
+
+class HostSocket:
+    """Bound to `address`. Raises OSError when that cannot be. `close` gives the port back; safe to call twice."""
+
+    def __init__(self, address: str, port: int, owner: Owner) -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.protocol: Any = None
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        try:
+            self.socket.setblocking(False)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+            self.socket.bind((address, port))
+        except OSError:
+            self.socket.close()
+            raise
+        host, bound = self.socket.getsockname()[:2]
+        self.address: tuple[str, int] = (host, bound)
+
+    @property
+    def last_heard_s(self) -> float:
+        """When media came last, by the loop's time; 0: never."""
+        raise NotImplementedError
+
+    def open(self, protocol: asyncio.DatagramProtocol) -> None:
+        """Read from now on; `protocol` writes here."""
+        self.protocol = protocol
+        protocol.connection_made(self)  # type: ignore[arg-type]  # has what aioice uses of a transport
+        self._loop.add_reader(self.socket, self._read)
+
+    def expect_media(self, session: Any, address: tuple[str, int] | None) -> None:
+        """Decrypt with `session` what comes from `address`. Neither: take no media."""
+        raise NotImplementedError
+
+    def carry(self, paths: Sequence[StreamPath]) -> None:
+        """Say to which streams media belongs. Where the owner is asked for each packet this changes nothing."""
+
+    def _read(self) -> None:
+        raise NotImplementedError
+
+    def _hand_over(self, take: Callable[..., None], *arguments: object) -> None:
+        try:
+            take(*arguments)
+        except Exception:
+            # Whatever a peer sends, it must not end the socket's callback for everybody else.
+            self._owner.count("bad_packet")
+
+    # What aioice uses of an asyncio transport
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+        """Send now or never: checks and handshakes repeat what is lost."""
+        try:
+            self.socket.sendto(data, address)
+        except OSError as error:
+            self._owner.count("send_buffer_full" if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK) else "send_failed")
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.address if name == "sockname" else default
+
+    def is_closing(self) -> bool:
+        return self.socket.fileno() == -1
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        self.expect_media(None, None)
+        self.carry(())
+        self._loop.remove_reader(self.socket)
+        self.socket.close()
+        if self.protocol is not None:
+            self._loop.call_soon(self.protocol.connection_lost, None)
+
+
+class PythonHostSocket(HostSocket):
+    def __init__(self, address: str, port: int, owner: Owner) -> None:
+        super().__init__(address, port, owner)
+        self._session: Any = None
+        self._heard_s = 0.0
+        self._expected: tuple[str, int] | None = None
+        self._has_scope = self.socket.family == socket.AF_INET6  # its addresses come with flow and scope
+
+    @property
+    def last_heard_s(self) -> float:
+        return self._heard_s
+
+    def expect_media(self, session: Any, address: tuple[str, int] | None) -> None:
+        self._session = session
+        self._expected = address if session is not None else None
+
+    def _read(self) -> None:
+        receive, at_s = self.socket.recvfrom_into, self._loop.time()
+        for _ in range(BATCH):
+            try:
+                size, sender = receive(IN_VIEW)
+            except OSError:  # nothing left, or an ICMP error about something that was sent
+                return
+            if self._has_scope:
+                sender = sender[:2]
+            if (
+                sender == self._expected
+                and MIN_DATAGRAM_BYTES <= size <= MAX_DATAGRAM_BYTES
+                and 127 < IN_VIEW[0] < 192
+                and not 191 < IN_VIEW[1] < 224  # RTCP (RFC 5761, section 4)
+            ):
+                self._take_media(size, at_s)
+            else:
+                self._hand_over(self._owner.take_datagram, self, bytes(IN_VIEW[:size]), sender)
+
+    def _take_media(self, size: int, at_s: float) -> None:
+        LENGTH[0] = size
+        if unprotect(self._session, IN_C, LENGTH):
+            self._owner.count("srtp")
+            return
+        self._heard_s = at_s
+        try:
+            self._owner.take_rtp(IN[0 : LENGTH[0]], at_s)
+        except Exception:
+            self._owner.count("bad_packet")  # as in _hand_over, without its call
