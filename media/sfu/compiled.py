@@ -61,6 +61,10 @@ class CompiledStreamPath:
         self._sessions: list[Any] = []
         self._taps: Any = ffi.NULL
 
+    def take(self, packet: bytes, at_s: float) -> bool:
+        writable = bytearray(packet)
+        return bool(self._library.stream_take(self.stream, ffi.from_buffer(writable), len(writable), at_s))
+
     def keep(self, number: int, packet: bytes, found: Layout) -> None:
         self._library.ring_put(self.stream, number, packet, len(packet), found.payload_at, found.mid_at)
 
@@ -118,10 +122,6 @@ class CompiledStreamPath:
             entry.address = address.ljust(len(entry.address), b"\0")
         self.stream.taps, self.stream.tap_count = made, len(sockets)
         self._taps = made
-
-    def take(self, packet: bytearray, at_s: float) -> bool:
-        """Take a decrypted packet as one that was read from a socket. False: the source has to be asked."""
-        return bool(self._library.stream_take(self.stream, ffi.from_buffer(packet), len(packet), at_s))
 
     def collect(self) -> None:
         failures = self.stream.failures

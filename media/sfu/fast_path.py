@@ -13,7 +13,7 @@ _library: Final[Any] = compiled.load()
 def new_path(ssrc: int, payload_types: Collection[int], clock_rate: int, count: Count) -> StreamPath:
     """Return the path of a stream: its SSRC, what it may send, its RTP clock in Hz, and who is told of failures."""
     if _library is None:
-        return PythonStreamPath(count)
+        return PythonStreamPath(payload_types, clock_rate, count)
     return compiled.CompiledStreamPath(_library, ssrc, payload_types, clock_rate, count)
 
 

@@ -62,6 +62,18 @@ class PythonFlow:
         self.last_at_s = -1.0
 
 
+def note_transit(flow: Flow, clock_rate: int, timestamp: int, at_s: float) -> None:
+    """Take how long the first packet of a timestamp was under way into the jitter (RFC 3550, A.8)."""
+    flow.arrived_timestamp = timestamp
+    transit = at_s * clock_rate - timestamp
+    if flow.has_transit:
+        step = abs(transit - flow.transit)
+        if step < clock_rate:  # not a jump of the timestamp
+            flow.jitter += (step - flow.jitter) / 16
+    flow.transit = transit
+    flow.has_transit = 1
+
+
 @dataclass(slots=True)
 class Reception:
     """Counts of RFC 3550, appendices A.3 and A.8, for one SSRC."""
@@ -80,7 +92,7 @@ class Reception:
         flow.received += 1
         if flow.base < 0:
             flow.base = flow.highest = sequence
-            self._note_transit(timestamp, at_s)
+            note_transit(flow, self.clock_rate, timestamp, at_s)
             return 1
         ahead = (sequence - flow.highest) & 0xFFFF
         if ahead >= 0x8000:
@@ -90,7 +102,7 @@ class Reception:
         else:
             flow.highest += ahead
         if timestamp != flow.arrived_timestamp:  # packets of one picture leave together and are paced out
-            self._note_transit(timestamp, at_s)
+            note_transit(flow, self.clock_rate, timestamp, at_s)
         return ahead
 
     def note_repair(self) -> None:
@@ -103,17 +115,6 @@ class Reception:
         flow.received = 1
         self._expected_prior = self._received_prior = 0
         flow.has_transit = 0
-
-    def _note_transit(self, timestamp: int, at_s: float) -> None:
-        flow = self.flow
-        flow.arrived_timestamp = timestamp
-        transit = at_s * self.clock_rate - timestamp
-        if flow.has_transit:
-            step = abs(transit - flow.transit)
-            if step < self.clock_rate:  # not a jump of the timestamp
-                flow.jitter += (step - flow.jitter) / 16
-        flow.transit = transit
-        flow.has_transit = 1
 
     @property
     def has_begun(self) -> bool:

@@ -95,9 +95,10 @@ class Source:
     # Packets
 
     def take(self, packet: bytes, at_s: float) -> None:
-        """Take a decrypted packet of the media SSRC that the path did not take by itself."""
-        self._take(packet, at_s)
-        self._decide()
+        """Take a decrypted packet of the media SSRC."""
+        if not self.path.take(packet, at_s):
+            self._take(packet, at_s)
+            self._decide()
 
     def _decide(self) -> None:
         """Let the path take what comes in order, while there is nothing else to see to for each packet."""

@@ -1,17 +1,18 @@
 """The way of one stream's packets through the relay: counted, kept for a while, and sent to many receivers.
 
+A path takes what comes in order by itself, as long as it was told what becomes of it; the source sees to the rest.
 Here in Python; `media.sfu.compiled` does the same in C, held to the same tests. Both write the receiver's number,
 timestamp, SSRC and MID into a copy, encrypt it with the receiver's SRTP session and hand it to the receiver's socket.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from media.sfu.codecs import MID_BYTES
-from media.sfu.reception import Flow, PythonFlow
-from media.sfu.rtp import Layout
+from media.sfu.reception import Flow, PythonFlow, note_transit
+from media.sfu.rtp import BadRtpError, Layout, abs_send_time, layout
 from media.sfu.srtp import LENGTH, OUT, OUT_C, OUT_VIEW, protect
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Count = Callable[[str, int], None]
 
 Tap = Callable[[bytes], None]
 
+_begins = Struct("!HL").unpack_from
 _numbers = Struct("!HLL")
 
 
@@ -47,6 +49,10 @@ class StreamPath(Protocol):
     @property
     def flow(self) -> Flow: ...
 
+    def take(self, packet: bytes, at_s: float) -> bool:
+        """Take a decrypted packet, at least a header long. False: nothing has changed, the source has to see to it."""
+        ...
+
     def keep(self, number: int, packet: bytes, found: Layout) -> None:
         """Put a packet in the place of the one RING before it."""
 
@@ -64,20 +70,59 @@ class StreamPath(Protocol):
         """Send a packet of the source; `mid_at` is where the MID stands in it, or 0."""
 
     def decide(self, mode: Mode, taps: Sequence[Tap]) -> None:
-        """Say what becomes of packets in order before anybody asks. Where each is asked for this changes nothing."""
+        """Say what becomes of packets in order, and who else gets those that are carried."""
 
     def collect(self) -> None:
         """Count what could not be sent since the last time, where it was not counted at once."""
 
 
 class PythonStreamPath:
-    """Asks the source about every packet."""
-
-    def __init__(self, count: Count) -> None:
+    def __init__(self, payload_types: Collection[int], clock_rate: int, count: Count) -> None:
         self.flow = PythonFlow()
+        self._payload_types = frozenset(payload_types)
+        self._clock_rate = clock_rate
         self._count = count
+        self._mode = Mode.ASK
+        self._taps: Sequence[Tap] = ()
         self._ring: list[Kept | None] = [None] * RING
         self._targets: list[tuple[Any, Callable[..., int], Any, int, int, int, bytes]] = []
+
+    def take(self, packet: bytes, at_s: float) -> bool:
+        mode, flow = self._mode, self.flow
+        if mode is Mode.ASK:
+            return False
+        sequence, timestamp = _begins(packet, 2)
+        number = flow.highest + 1
+        if sequence != number & 0xFFFF or packet[1] & 0x7F not in self._payload_types:
+            return False
+        if mode is Mode.CARRY:
+            try:
+                found = layout(packet)
+            except BadRtpError:
+                return False
+            if not found.is_clean:
+                return False
+        size = len(packet)
+        flow.received += 1
+        flow.highest = number
+        flow.packets += 1
+        flow.bytes += size
+        flow.last_at_s = at_s
+        if timestamp != flow.arrived_timestamp:
+            note_transit(flow, self._clock_rate, timestamp, at_s)
+        if mode is Mode.COUNT:
+            return True
+        if at := found.abs_send_time_at:
+            packet = packet[:at] + abs_send_time(at_s) + packet[at + 3 :]
+        self._ring[number % RING] = Kept(number, packet, found)
+        flow.carried_packets += 1
+        flow.carried_bytes += size
+        flow.carried_octets += size - found.payload_at
+        flow.last_number, flow.last_timestamp, flow.carried_at_s = number, timestamp, at_s
+        self.send(packet, number, timestamp, found.mid_at)
+        for tap in self._taps:
+            tap(packet)
+        return True
 
     def keep(self, number: int, packet: bytes, found: Layout) -> None:
         self._ring[number % RING] = Kept(number, packet, found)
@@ -115,7 +160,7 @@ class PythonStreamPath:
                 self._count("send_failed", 1)
 
     def decide(self, mode: Mode, taps: Sequence[Tap]) -> None:
-        pass
+        self._mode, self._taps = mode, tuple(taps)
 
     def collect(self) -> None:
         pass

@@ -143,7 +143,7 @@ class Transport:
     ) -> None:
         self._settings = settings
         self._dropped = dropped
-        self._on_rtp, self._on_rtcp = on_rtp, on_rtcp
+        self.take_rtp, self._on_rtcp = on_rtp, on_rtcp
         self._on_state, self._on_route = on_state, on_route
         self._time = asyncio.get_running_loop().time
         self._connection = _Connection(settings, self)
@@ -280,9 +280,6 @@ class Transport:
         except OSError:
             self._dropped["send_failed"] += 1
 
-    def take_rtp(self, packet: bytes, at_s: float) -> None:
-        self._on_rtp(packet, at_s)
-
     def take_datagram(self, host: HostSocket, data: bytes, address: tuple[str, int]) -> None:
         """Take what a socket does not take for media: handshakes, RTCP, other addresses, anything."""
         size, protocol = len(data), host.protocol
@@ -327,7 +324,7 @@ class Transport:
             self._dropped["srtp"] += 1
             return
         self._heard_s = at_s = self._time()
-        self._on_rtp(IN[0 : LENGTH[0]], at_s)
+        self.take_rtp(IN[0 : LENGTH[0]], at_s)
 
     def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
         route = self.route

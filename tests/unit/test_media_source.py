@@ -86,6 +86,9 @@ class WritingDown:
         self.flow, self.keep, self.kept, self.forget = path.flow, path.keep, path.kept, path.forget
         self.collect, self.decide = path.collect, path.decide
 
+    def take(self, packet: bytes, at_s: float) -> bool:
+        return False
+
     def prepare(self, forwards: Any) -> None:
         self._forwards = list(forwards)
 

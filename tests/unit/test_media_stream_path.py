@@ -71,7 +71,7 @@ def make(request: pytest.FixtureRequest) -> Callable[[Counter[str]], StreamPath]
             counts[reason] += times
 
         if request.param == "pure":
-            return PythonStreamPath(count)
+            return PythonStreamPath((96,), 90_000, count)
         return CompiledStreamPath(load(), 0xDEADBEEF, (96,), 90_000, count)
 
     return made
