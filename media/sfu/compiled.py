@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,7 +84,7 @@ class CompiledStreamPath:
         ready = [(forward, route) for forward, route in able if route is not None]
         targets = ffi.new("struct target[]", len(ready)) if ready else ffi.NULL
         for target, (forward, route) in zip(targets if ready else (), ready, strict=True):
-            address = packed_address(route.address)
+            address = b"" if route.is_connected else packed_address(route.address)
             target.session = ffi.cast("void *", session_address(forward.transport.tx))
             target.socket = route.socket.fileno()
             target.address_bytes = len(address)
@@ -159,9 +160,8 @@ class CompiledHostSocket(HostSocket):
 
     def __init__(self, library: Any, address: str, port: int, owner: Owner) -> None:
         super().__init__(address, port, owner)
-        self._library, self._drain = library, library.drain
+        self._library = library
         self._door = ffi.new("struct door *")
-        self._door.socket = self.socket.fileno()
         self._kept: tuple[Any, ...] = ()  # what the structure points to
         self._session: Any = None
 
@@ -185,8 +185,11 @@ class CompiledHostSocket(HostSocket):
         self._door.stream_count = len(streams)
         self._kept = tuple(streams)
 
-    def _read(self) -> None:
-        left = self._drain(self._door, _LEFT)
+    def _begin_reading(self, from_socket: socket.socket) -> None:
+        self._loop.add_reader(from_socket, partial(self._read, self._library.drain, from_socket.fileno(), self._door))
+
+    def _read(self, drain: Any, number: int, door: Any) -> None:
+        left = drain(number, door, _LEFT)
         for index in range(left):
             self._take_left(_LEFT[index])
 

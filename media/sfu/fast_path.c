@@ -55,7 +55,7 @@ static double now_s(void) {
 static int send_to(int socket, const unsigned char *data, int size, const unsigned char *address, unsigned bytes) {
     struct sockaddr_storage to; /* aligned as the kernel's own */
     memcpy(&to, address, bytes);
-    if (sendto(socket, data, (size_t)size, 0, (struct sockaddr *)&to, bytes) >= 0)
+    if (sendto(socket, data, (size_t)size, 0, bytes ? (struct sockaddr *)&to : NULL, bytes) >= 0)
         return 0;
     return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : 2;
 }
@@ -303,10 +303,10 @@ static int receive(int socket, int *sizes) {
 #endif
 }
 
-int drain(struct door *door, struct left *left) {
+int drain(int socket, struct door *door, struct left *left) {
     int sizes[BATCH], remaining = 0, count;
     double at_s;
-    count = receive(door->socket, sizes);
+    count = receive(socket, sizes);
     if (count <= 0)
         return 0;
     at_s = now_s();

@@ -31,7 +31,7 @@
 #define PLAIN 2    /* an RTP packet, decrypted */
 #define BAD_SRTP 3 /* nothing but to count that it could not be decrypted */
 
-/* One receiver. */
+/* One receiver. No address: the socket is connected to it. */
 struct target {
     void *session;
     int socket;
@@ -95,9 +95,8 @@ struct stream {
     struct kept ring[RING];
 };
 
-/* One UDP socket: which streams come on it, from where, and how they are decrypted. No session: none do. */
+/* Which streams come to a UDP port, from where, and how they are decrypted. No session: none do. */
 struct door {
-    int socket;
     void *session;
     unsigned char address[28];
     struct stream *streams[MAX_STREAMS];
@@ -128,5 +127,5 @@ int fan_out(const struct target *targets, int count, const unsigned char *packet
 void ring_clear(struct stream *stream);
 int ring_put(struct stream *stream, int64_t number, const unsigned char *packet, int size, int payload_at, int mid_at);
 
-/* Reads at most BATCH datagrams; returns how many of them are left to Python, in the order in which they came. */
-int drain(struct door *door, struct left *left);
+/* Reads at most BATCH datagrams of a socket; returns how many of them are left to Python, in the order in which they came. */
+int drain(int socket, struct door *door, struct left *left);

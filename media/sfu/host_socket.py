@@ -8,7 +8,8 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from media.sfu.srtp import IN, IN_C, IN_VIEW, LENGTH, unprotect
 from media.sfu.stream_path import StreamPath
@@ -19,6 +20,15 @@ BATCH = 32
 MIN_DATAGRAM_BYTES = 12
 MAX_DATAGRAM_BYTES = 1472
 _BUFFER_BYTES = 1 << 20
+
+
+class Route(NamedTuple):
+    """Where a peer's media goes: `send` hands a datagram over, and raises OSError as sockets do."""
+
+    address: tuple[str, int]
+    socket: socket.socket
+    is_connected: bool  # the socket, to the address; else each datagram needs it
+    send: Callable[[Any], int]
 
 
 class Owner(Protocol):
@@ -42,10 +52,9 @@ class HostSocket:
         self.protocol: Any = None
         self._owner = owner
         self._loop = asyncio.get_running_loop()
+        self._connected: Route | None = None
         try:
-            self.socket.setblocking(False)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+            _prepare(self.socket)
             self.socket.bind((address, port))
         except OSError:
             self.socket.close()
@@ -62,7 +71,46 @@ class HostSocket:
         """Read from now on; `protocol` writes here."""
         self.protocol = protocol
         protocol.connection_made(self)  # type: ignore[arg-type]  # has what aioice uses of a transport
-        self._loop.add_reader(self.socket, self._read)
+        self._begin_reading(self.socket)
+
+    def route_to(self, address: tuple[str, int]) -> Route:
+        """Return the way to a peer, and give up the one returned before.
+
+        It is a socket of its own on the same port, connected to the peer: the kernel then looks the way up once, not
+        for every packet. Where that cannot be had, packets are sent on the socket that everybody reaches.
+        """
+        if self._connected is not None and self._connected.address == address:
+            return self._connected
+        self._disconnect()
+        made = socket.socket(self.socket.family, socket.SOCK_DGRAM)
+        try:
+            _prepare(made)
+            # Both must allow it for the moment of the bind. Before and afterwards nobody else can take the port.
+            for one in (self.socket, made):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.bind(self.address)
+            made.connect(address)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        except OSError:
+            made.close()
+            return Route(address, self.socket, False, lambda data: self.socket.sendto(data, address))
+        finally:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        self._connected = Route(address, made, True, made.send)
+        self._begin_reading(made)
+        return self._connected
+
+    def _disconnect(self) -> None:
+        route, self._connected = self._connected, None
+        if route is not None:
+            self._end_reading(route.socket)
+            route.socket.close()
+
+    def _begin_reading(self, from_socket: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _end_reading(self, from_socket: socket.socket) -> None:
+        self._loop.remove_reader(from_socket)
 
     def expect_media(self, session: Any, address: tuple[str, int] | None) -> None:
         """Decrypt with `session` what comes from `address`. Neither: take no media."""
@@ -70,9 +118,6 @@ class HostSocket:
 
     def carry(self, paths: Sequence[StreamPath]) -> None:
         """Say to which streams media belongs. Where the owner is asked for each packet this changes nothing."""
-
-    def _read(self) -> None:
-        raise NotImplementedError
 
     def _hand_over(self, take: Callable[..., None], *arguments: object) -> None:
         try:
@@ -101,10 +146,17 @@ class HostSocket:
             return
         self.expect_media(None, None)
         self.carry(())
-        self._loop.remove_reader(self.socket)
+        self._disconnect()
+        self._end_reading(self.socket)
         self.socket.close()
         if self.protocol is not None:
             self._loop.call_soon(self.protocol.connection_lost, None)
+
+
+def _prepare(made: socket.socket) -> None:
+    made.setblocking(False)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        made.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
 
 
 class PythonHostSocket(HostSocket):
@@ -123,8 +175,11 @@ class PythonHostSocket(HostSocket):
         self._session = session
         self._expected = address if session is not None else None
 
-    def _read(self) -> None:
-        receive, at_s = self.socket.recvfrom_into, self._loop.time()
+    def _begin_reading(self, from_socket: socket.socket) -> None:
+        self._loop.add_reader(from_socket, partial(self._read, from_socket.recvfrom_into))
+
+    def _read(self, receive: Callable[..., tuple[int, Any]]) -> None:
+        at_s = self._loop.time()
         for _ in range(BATCH):
             try:
                 size, sender = receive(IN_VIEW)

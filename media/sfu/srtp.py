@@ -22,6 +22,10 @@ LENGTH = _ffi.new("int *")
 unprotect, protect, protect_rtcp = _lib.srtp_unprotect, _lib.srtp_protect, _lib.srtp_protect_rtcp
 
 
+copy = _ffi.memmove
+"""copy(to, from, size): into a C buffer, without making a slice of it."""
+
+
 def function_address(name: str) -> int:
     """Return where a function of libsrtp is in memory."""
     return int(_ffi.cast("uintptr_t", _ffi.addressof(_lib, name)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from media.sfu.codecs import MID_BYTES
 from media.sfu.reception import Flow, PythonFlow, note_transit
 from media.sfu.rtp import BadRtpError, Layout, abs_send_time, layout
-from media.sfu.srtp import LENGTH, OUT, OUT_C, OUT_VIEW, protect
+from media.sfu.srtp import LENGTH, OUT, OUT_C, OUT_VIEW, copy, protect
 
 if TYPE_CHECKING:
     from media.sfu.forward import Forward
@@ -85,7 +85,7 @@ class PythonStreamPath:
         self._mode = Mode.ASK
         self._taps: Sequence[Tap] = ()
         self._ring: list[Kept | None] = [None] * RING
-        self._targets: list[tuple[Any, Callable[..., int], Any, int, int, int, bytes]] = []
+        self._targets: list[tuple[Any, Callable[[Any], int], int, int, int, bytes]] = []
 
     def take(self, packet: bytes, at_s: float) -> bool:
         mode, flow = self._mode, self.flow
@@ -135,25 +135,27 @@ class PythonStreamPath:
 
     def prepare(self, forwards: "Sequence[Forward]") -> None:
         self._targets = [
-            (f.transport.tx, route.send, route.address, f.sequence_offset, f.timestamp_offset, f.out.ssrc, f.out.mid)
+            (f.transport.tx, route.send, f.sequence_offset, f.timestamp_offset, f.out.ssrc, f.out.mid)
             for f in forwards
             if (route := f.transport.route) is not None and f.transport.tx is not None
         ]
 
     def send(self, packet: bytes, number: int, timestamp: int, mid_at: int) -> None:
         size, mid_end = len(packet), mid_at + MID_BYTES
-        pack_numbers = _numbers.pack_into
-        for tx, send, address, sequence_offset, timestamp_offset, ssrc, mid in self._targets:
-            OUT[0:size] = packet
-            pack_numbers(OUT, 2, (number + sequence_offset) & 0xFFFF, (timestamp + timestamp_offset) & 0xFFFFFFFF, ssrc)
+        pack_numbers, length = _numbers.pack_into, LENGTH
+        for tx, send, sequence_offset, timestamp_offset, ssrc, mid in self._targets:
+            copy(OUT_C, packet, size)
+            pack_numbers(
+                OUT_VIEW, 2, (number + sequence_offset) & 0xFFFF, (timestamp + timestamp_offset) & 0xFFFFFFFF, ssrc
+            )
             if mid_at:
                 OUT[mid_at:mid_end] = mid
-            LENGTH[0] = size
-            if protect(tx, OUT_C, LENGTH):
+            length[0] = size
+            if protect(tx, OUT_C, length):
                 self._count("protect_failed", 1)
                 continue
             try:
-                send(OUT_VIEW[: LENGTH[0]], address)
+                send(OUT_VIEW[: length[0]])
             except BlockingIOError:
                 self._count("send_buffer_full", 1)
             except OSError:

@@ -6,10 +6,9 @@ Media skips STUN parsing, queues and coroutines (see `host_socket`); everything 
 import asyncio
 import contextlib
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import aioice
 from aiortc import (
@@ -28,7 +27,7 @@ from media.engine import PeerState
 from media.ice import MAX_CANDIDATES, AddressSettings, RemoteCandidate
 from media.sdp_checks import Answer
 from media.sfu.fast_path import new_host_socket
-from media.sfu.host_socket import MAX_DATAGRAM_BYTES, MIN_DATAGRAM_BYTES, HostSocket, Owner
+from media.sfu.host_socket import MAX_DATAGRAM_BYTES, MIN_DATAGRAM_BYTES, HostSocket, Owner, Route
 from media.sfu.reception import TokenBucket
 from media.sfu.sdp import LocalCandidate, LocalTransport
 from media.sfu.srtp import IN, IN_C, LENGTH, OUT, OUT_C, OUT_VIEW, protect, protect_rtcp, unprotect
@@ -37,15 +36,6 @@ from media.sfu.stream_path import StreamPath
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 15.0
-
-
-class Route(NamedTuple):
-    """The nominated pair: where media comes from and goes to. TURN is the peer's business, so all sockets are ours."""
-
-    protocol: Any
-    socket: socket.socket
-    send: Callable[..., int]  # the socket's sendto
-    address: tuple[str, int]
 
 
 class _Nominated(dict[int, Any]):
@@ -152,6 +142,7 @@ class Transport:
         self._connection._nominated = _Nominated(self._find_route)
         self._dtls.on("statechange", self._on_dtls_state)
         self.route: Route | None = None
+        self._host: HostSocket | None = None  # of the route
         self._rx: Session | None = None
         self.tx_session: Any = None
         self.tx: Any = None  # its C session
@@ -228,19 +219,16 @@ class Transport:
     def _find_route(self) -> None:
         pair = self._connection._nominated.get(1)
         host = None if pair is None else self._connection.hosts.get(pair.protocol)
-        self.route = None
+        self.route = self._host = None
         if pair is not None and host is not None and not host.is_closing():
-            self.route = Route(pair.protocol, host.socket, host.socket.sendto, pair.remote_addr)
+            self.route, self._host = host.route_to(pair.remote_addr), host
         self._aim()
         self._on_route()
 
     def _aim(self) -> None:
         """Let the socket of the route take the peer's media, and no other."""
-        for protocol, host in self._connection.hosts.items():
-            if host.is_closing():
-                continue
-            is_it = self.route is not None and self.route.protocol is protocol and self._rx is not None
-            if is_it and self._rx is not None and self.route is not None:
+        for host in self._connection.hosts.values():
+            if host is self._host and self._rx is not None and self.route is not None:
                 host.expect_media(self._rx._srtp[0], self.route.address)
                 host.carry(self._paths)
             else:
@@ -274,7 +262,7 @@ class Transport:
         if route is None:
             return
         try:
-            route.send(OUT_VIEW[:size], route.address)
+            route.send(OUT_VIEW[:size])
         except BlockingIOError:
             self._dropped["send_buffer_full"] += 1
         except OSError:
@@ -282,14 +270,14 @@ class Transport:
 
     def take_datagram(self, host: HostSocket, data: bytes, address: tuple[str, int]) -> None:
         """Take what a socket does not take for media: handshakes, RTCP, other addresses, anything."""
-        size, protocol = len(data), host.protocol
+        size = len(data)
         if size == 0 or size > MAX_DATAGRAM_BYTES:
             self._dropped["length"] += 1
             return
         first = data[0]
         if not 127 < first < 192:
             if first < 4 or 19 < first < 64:
-                self._pass_on(protocol, data, address)
+                self._pass_on(host, data, address)
             else:
                 self._dropped["unknown"] += 1
             return
@@ -297,20 +285,22 @@ class Transport:
         rx = self._rx
         if size < MIN_DATAGRAM_BYTES:
             self._dropped["length"] += 1
-        elif route is None or not self._is_proven(route, protocol, address):
+        elif route is None or not self._is_proven(route, host, address):
             self._dropped["wrong_source"] += 1
         elif rx is None:
             self._dropped["before_dtls"] += 1
         else:
             self._take_media(rx, data, size)
 
-    def _is_proven(self, route: Route, protocol: Any, address: tuple[str, int]) -> bool:
+    def _is_proven(self, route: Route, host: HostSocket, address: tuple[str, int]) -> bool:
         """Whether ICE has checked the pair. A browser with several networks may send on another one than we do."""
-        if route.address == address and route.protocol is protocol:
+        if route.address == address and host is self._host:
             return True
         succeeded = aioice.ice.CandidatePair.State.SUCCEEDED
         pairs = self._connection._check_list
-        return any(one.protocol is protocol and one.remote_addr == address and one.state is succeeded for one in pairs)
+        return any(
+            one.protocol is host.protocol and one.remote_addr == address and one.state is succeeded for one in pairs
+        )
 
     def _take_media(self, rx: Session, data: bytes, size: int) -> None:
         if 192 <= data[1] <= 223:  # RFC 5761, section 4
@@ -326,9 +316,9 @@ class Transport:
         self._heard_s = at_s = self._time()
         self.take_rtp(IN[0 : LENGTH[0]], at_s)
 
-    def _pass_on(self, protocol: Any, data: bytes, address: tuple[str, int]) -> None:
+    def _pass_on(self, host: HostSocket, data: bytes, address: tuple[str, int]) -> None:
         route = self.route
-        is_peer = route is not None and self._is_proven(route, protocol, address)
+        is_peer = route is not None and self._is_proven(route, host, address)
         if data[0] >= 20 and route is not None and not is_peer:
             self._dropped["wrong_source"] += 1
             return
@@ -339,7 +329,7 @@ class Transport:
             self._dropped["flood"] += 1
             return
         try:
-            aioice.ice.StunProtocol.datagram_received(protocol, data, address)
+            aioice.ice.StunProtocol.datagram_received(host.protocol, data, address)
             if is_peer and data[0] < 4:
                 self._heard_s = self._time()
         except Exception as error:
@@ -385,7 +375,7 @@ class Transport:
     def retire(self) -> None:
         """Send and take nothing more, from this instant on: who has failed may not be there to be stopped later."""
         self.is_connected = False
-        self.tx = self._rx = self.route = None
+        self.tx = self._rx = self.route = self._host = None
         self._aim()
         self._on_route()
 
@@ -403,7 +393,7 @@ class Transport:
         with contextlib.suppress(Exception):
             await self._ice.stop()
         await self._connection.close()
-        self.route = None  # closing may have told of one again
+        self.route = self._host = None  # closing may have told of one again
         for host in self._connection.hosts.values():
             host.close()
 

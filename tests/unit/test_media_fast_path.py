@@ -17,13 +17,12 @@ from media.sfu import compiled, fast_path, forward
 from media.sfu.compiled import CompiledHostSocket
 from media.sfu.fast_path_build import build
 from media.sfu.forward import Forward, OutStream
-from media.sfu.host_socket import HostSocket, PythonHostSocket
+from media.sfu.host_socket import HostSocket, PythonHostSocket, Route
 from media.sfu.reception import PythonFlow
 from media.sfu.rtcp import SenderReport
 from media.sfu.source import Source
 from media.sfu.srtp import LENGTH, OUT, OUT_C, protect
 from media.sfu.tap import TapSockets
-from media.sfu.transport import Route
 from tests.unit.test_media_source import Clock
 
 KEY = bytes(range(44))
@@ -61,9 +60,10 @@ class Ear:
 
     def __init__(self) -> None:
         self.box, self.out = inbox(), inbox()
+        to = self.box.getsockname()
         self.tx_session = session(receives=False)
         self.tx = self.tx_session._srtp[0]
-        self.route: Route | None = Route(None, self.out, self.out.sendto, self.box.getsockname())
+        self.route: Route | None = Route(to, self.out, False, lambda data: self.out.sendto(data, to))
         self.is_connected = True
         self.sent_packets = 0
         self.rtcp: list[bytes] = []

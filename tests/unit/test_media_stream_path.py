@@ -13,8 +13,8 @@ from pylibsrtp import Policy, Session
 from media.sfu import fast_path
 from media.sfu.compiled import PURE_VARIABLE, CompiledStreamPath, load
 from media.sfu.fast_path_build import build
+from media.sfu.host_socket import Route
 from media.sfu.stream_path import PythonStreamPath, StreamPath
-from media.sfu.transport import Route
 
 KEY = bytes(range(44))
 PACKET = bytes.fromhex("9060000100000064deadbeef" + "bede0002") + b"\x12upv\x32abc" + b"payload" * 20
@@ -32,6 +32,10 @@ def session(*, receives: bool = False) -> Session:
     )
 
 
+def way(through: socket.socket, address: tuple[str, int]) -> Route:
+    return Route(address, through, False, lambda data: through.sendto(data, address))
+
+
 class Receiver:
     """One receiver: what a fan-out needs of a forward, and the other end of its socket."""
 
@@ -44,7 +48,7 @@ class Receiver:
         self.out.setblocking(False)
         sends = session()
         address = self.inbox.getsockname()[:2]
-        route = Route(None, self.out, self.out.sendto, address)
+        route = way(self.out, address)
         self.opens = session(receives=True)
         self.forward: Any = SimpleNamespace(
             transport=SimpleNamespace(tx=sends._srtp[0], tx_session=sends, route=route),
@@ -124,7 +128,7 @@ def test_one_that_cannot_be_reached_is_counted_and_the_others_get_theirs(
     counts: Counter[str] = Counter()
     path = make(counts)
     unroutable = receivers[0].forward.transport
-    unroutable.route = unroutable.route._replace(address=("255.255.255.255", 9))  # needs SO_BROADCAST
+    unroutable.route = way(unroutable.route.socket, ("255.255.255.255", 9))  # needs SO_BROADCAST
     receivers[1].forward.transport.route = None
     path.prepare([one.forward for one in receivers])
     path.send(PACKET, 70_010, 1, MID_AT)
