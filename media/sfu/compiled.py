@@ -64,7 +64,10 @@ class CompiledStreamPath:
 
     def take(self, packet: bytes, at_s: float) -> bool:
         writable = bytearray(packet)
-        return bool(self._library.stream_take(self.stream, ffi.from_buffer(writable), len(writable), at_s))
+        if not self._library.stream_take(self.stream, ffi.from_buffer(writable), len(writable), at_s):
+            return False
+        self._library.stream_flush(self.stream)
+        return True
 
     def keep(self, number: int, packet: bytes, found: Layout) -> None:
         self._library.ring_put(self.stream, number, packet, len(packet), found.payload_at, found.mid_at)
@@ -98,16 +101,8 @@ class CompiledStreamPath:
 
     def send(self, packet: bytes, number: int, timestamp: int, mid_at: int) -> None:
         stream = self.stream
-        if stream.target_count and self._library.fan_out(
-            stream.targets,
-            stream.target_count,
-            packet,
-            len(packet),
-            mid_at,
-            number & 0xFFFF,
-            timestamp,
-            stream.failures,
-        ):
+        one = ffi.new("struct outgoing *", (ffi.from_buffer(packet), len(packet), mid_at, number & 0xFFFF, timestamp))
+        if self._library.fan_out(stream.targets, stream.target_count, one, 1, stream.failures):
             self.collect()
 
     def decide(self, mode: Mode, taps: Sequence[Tap]) -> None:

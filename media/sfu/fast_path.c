@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "fast_path.h"
@@ -52,42 +54,115 @@ static double now_s(void) {
 /* Sending */
 
 /* Returns 0, 1 when the socket's buffer is full, 2 when it cannot be sent at all. */
-static int send_to(int socket, const unsigned char *data, int size, const unsigned char *address, unsigned bytes) {
-    struct sockaddr_storage to; /* aligned as the kernel's own */
-    memcpy(&to, address, bytes);
-    if (sendto(socket, data, (size_t)size, 0, bytes ? (struct sockaddr *)&to : NULL, bytes) >= 0)
+static int outcome(ssize_t sent) {
+    if (sent >= 0)
         return 0;
     return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : 2;
 }
 
-int fan_out(const struct target *targets, int count, const unsigned char *packet, int size, int mid_at,
-            unsigned int sequence, unsigned int timestamp, int *failures) {
-    uint64_t aligned[CAPACITY / sizeof(uint64_t)];
-    unsigned char *out = (unsigned char *)aligned;
-    int missed = 0;
-    if (size < HEADER_BYTES || size > CAPACITY - TRAILER || mid_at > size - MID_BYTES) {
-        failures[PROTECT_FAILED] += count;
-        return count;
+static int send_to(int socket, const void *data, size_t size, const unsigned char *address, unsigned bytes) {
+    struct sockaddr_storage to; /* aligned as the kernel's own */
+    memcpy(&to, address, bytes);
+    return outcome(sendto(socket, data, size, 0, bytes ? (struct sockaddr *)&to : NULL, bytes));
+}
+
+#ifdef UDP_SEGMENT
+/* Whether the kernel makes datagrams of what it is given (Linux 4.18); an older one would send it as a single one. */
+static int knows_segments(int socket) {
+    static int answer = -1;
+    if (answer < 0) {
+        int value;
+        socklen_t bytes = sizeof value;
+        answer = getsockopt(socket, IPPROTO_UDP, UDP_SEGMENT, &value, &bytes) == 0;
     }
+    return answer;
+}
+
+/* Sends each part as a datagram, in one call. All are as long as the first, but the last may be shorter. */
+static int send_together(const struct target *to, struct iovec *parts, int count) {
+    union {
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+        struct cmsghdr aligned;
+    } control = {{0}};
+    struct sockaddr_storage address;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count, .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    uint16_t segment = (uint16_t)parts[0].iov_len;
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof segment);
+    memcpy(CMSG_DATA(header), &segment, sizeof segment);
+    if (to->address_bytes) {
+        memcpy(&address, to->address, to->address_bytes);
+        message.msg_name = &address;
+        message.msg_namelen = to->address_bytes;
+    }
+    return outcome(sendmsg(to->socket, &message, 0));
+}
+#else
+static int knows_segments(int socket) { return (void)socket, 0; }
+
+static int send_together(const struct target *to, struct iovec *parts, int count) {
+    return (void)to, (void)parts, (void)count, 2;
+}
+#endif
+
+/* Returns how many of the parts, which are as send_together() wants them, could not be sent. */
+static int send_parts(const struct target *to, struct iovec *parts, int count, int *failures) {
+    int missed = 0;
+    if (count > 1 && knows_segments(to->socket)) {
+        int failed = send_together(to, parts, count);
+        if (failed == 1)
+            failures[SEND_BUFFER_FULL] += count;
+        if (failed < 2)
+            return failed * count;
+    }
+    for (int i = 0; i < count; i++) { /* one by one, also where the network device cannot do it */
+        int failed = send_to(to->socket, parts[i].iov_base, parts[i].iov_len, to->address, to->address_bytes);
+        if (failed) {
+            failures[failed == 1 ? SEND_BUFFER_FULL : SEND_FAILED]++;
+            missed++;
+        }
+    }
+    return missed;
+}
+
+/* Writes a packet as `to` gets it and returns its size; 0: it cannot be encrypted. */
+static size_t write_for(const struct target *to, const struct outgoing *one, unsigned char *out) {
+    int size = one->size;
+    if (size < HEADER_BYTES || size > CAPACITY - TRAILER || one->mid_at > size - MID_BYTES)
+        return 0;
+    memcpy(out, one->packet, (size_t)size);
+    put16(out + 2, (one->sequence + to->sequence_offset) & 0xFFFF);
+    put32(out + 4, one->timestamp + to->timestamp_offset);
+    put32(out + 8, to->ssrc);
+    if (one->mid_at)
+        memcpy(out + one->mid_at, to->mid, MID_BYTES);
+    return protect(to->session, out, &size) ? 0 : (size_t)size;
+}
+
+int fan_out(const struct target *targets, int count, const struct outgoing *packets, int packet_count, int *failures) {
+    static unsigned char written[MAX_TOGETHER][CAPACITY] __attribute__((aligned(8)));
+    int missed = 0;
     for (int i = 0; i < count; i++) {
-        const struct target *to = &targets[i];
-        int length = size, error;
-        memcpy(out, packet, (size_t)size);
-        put16(out + 2, (sequence + to->sequence_offset) & 0xFFFF);
-        put32(out + 4, timestamp + to->timestamp_offset);
-        put32(out + 8, to->ssrc);
-        if (mid_at)
-            memcpy(out + mid_at, to->mid, MID_BYTES);
-        if (protect(to->session, out, &length)) {
-            failures[PROTECT_FAILED]++;
-            missed++;
-            continue;
+        struct iovec parts[MAX_TOGETHER];
+        int first = 0, end = 0; /* what is still to be sent of `parts` */
+        for (int k = 0; k < packet_count; k++) {
+            size_t size = write_for(&targets[i], &packets[k], written[k]);
+            if (size == 0) {
+                failures[PROTECT_FAILED]++;
+                missed++;
+                continue;
+            }
+            if (end > first && (size > parts[first].iov_len || parts[end - 1].iov_len < parts[first].iov_len)) {
+                missed += send_parts(&targets[i], parts + first, end - first, failures);
+                first = end;
+            }
+            parts[end++] = (struct iovec){.iov_base = written[k], .iov_len = size};
         }
-        error = send_to(to->socket, out, length, to->address, to->address_bytes);
-        if (error) {
-            failures[error == 1 ? SEND_BUFFER_FULL : SEND_FAILED]++;
-            missed++;
-        }
+        if (end > first)
+            missed += send_parts(&targets[i], parts + first, end - first, failures);
     }
     return missed;
 }
@@ -95,9 +170,9 @@ int fan_out(const struct target *targets, int count, const unsigned char *packet
 static void tap_out(struct stream *stream, const unsigned char *packet, int size) {
     for (int i = 0; i < stream->tap_count; i++) {
         const struct tap *to = &stream->taps[i];
-        int error = send_to(to->socket, packet, size, to->address, to->address_bytes);
-        if (error)
-            stream->failures[error == 1 ? TAP_FULL : TAP_FAILED]++;
+        int failed = send_to(to->socket, packet, (size_t)size, to->address, to->address_bytes);
+        if (failed)
+            stream->failures[failed == 1 ? TAP_FULL : TAP_FAILED]++;
     }
 }
 
@@ -234,9 +309,16 @@ int stream_take(struct stream *stream, unsigned char *packet, int size, double a
     stream->last_number = stream->highest;
     stream->last_timestamp = timestamp;
     stream->carried_at_s = at_s;
-    fan_out(stream->targets, stream->target_count, packet, size, found.mid_at, sequence, timestamp, stream->failures);
+    stream->waiting[stream->waiting_count++] = (struct outgoing){packet, size, found.mid_at, sequence, timestamp};
+    if (stream->waiting_count == MAX_TOGETHER)
+        stream_flush(stream);
     tap_out(stream, packet, size);
     return 1;
+}
+
+void stream_flush(struct stream *stream) {
+    fan_out(stream->targets, stream->target_count, stream->waiting, stream->waiting_count, stream->failures);
+    stream->waiting_count = 0;
 }
 
 /* Reading */
@@ -320,5 +402,8 @@ int drain(int socket, struct door *door, struct left *left) {
             memcpy(one->address, &senders[i], sizeof one->address);
         }
     }
+    for (int i = 0; i < door->stream_count; i++)
+        if (door->streams[i]->waiting_count)
+            stream_flush(door->streams[i]);
     return remaining;
 }

@@ -9,6 +9,7 @@
 #define MAX_DATAGRAM_BYTES 1472
 #define RING 512
 #define BATCH 32
+#define MAX_TOGETHER 16
 #define NOTHING_KEPT -1
 #define MAX_PAYLOAD_TYPES 8
 #define MAX_STREAMS 4
@@ -41,6 +42,15 @@ struct target {
     unsigned int timestamp_offset;
     unsigned short sequence_offset;
     unsigned char mid[4];
+};
+
+/* One packet on its way to all targets. `mid_at`: where the MID stands in it, or 0. */
+struct outgoing {
+    const unsigned char *packet;
+    int size;
+    int mid_at;
+    unsigned int sequence;
+    unsigned int timestamp;
 };
 
 /* One local socket that gets plain packets. */
@@ -91,6 +101,8 @@ struct stream {
     int target_count;
     struct tap *taps;
     int tap_count;
+    struct outgoing waiting[MAX_TOGETHER];
+    int waiting_count;
     int failures[REASONS];
     struct kept ring[RING];
 };
@@ -117,12 +129,16 @@ void use_srtp(void *protect_function, void *unprotect_function);
 struct stream *stream_new(void);
 void stream_free(struct stream *stream);
 
-/* Whether the packet was taken; otherwise nothing has changed. At least 12 bytes; the packet may be altered. */
+/* Whether the packet was taken; otherwise nothing has changed. At least 12 bytes; the packet may be altered. It waits,
+   and has to stay where it is, until the stream is flushed. */
 int stream_take(struct stream *stream, unsigned char *packet, int size, double at_s);
 
-/* Sends to all targets; returns how many were missed, and adds them to `failures`. */
-int fan_out(const struct target *targets, int count, const unsigned char *packet, int size, int mid_at,
-            unsigned int sequence, unsigned int timestamp, int *failures);
+/* Sends what waits to all targets and taps. */
+void stream_flush(struct stream *stream);
+
+/* Sends packets to all targets, those of one target together where the kernel can; returns how many were missed, and
+   adds them to `failures`. At most MAX_TOGETHER packets. */
+int fan_out(const struct target *targets, int count, const struct outgoing *packets, int packet_count, int *failures);
 
 void ring_clear(struct stream *stream);
 int ring_put(struct stream *stream, int64_t number, const unsigned char *packet, int size, int payload_at, int mid_at);

@@ -370,3 +370,58 @@ async def test_a_socket_decrypts_what_it_expects_and_hands_over_the_rest(
     assert peer.recv(100) == b"\x00\x01answer"
     for one in (peer, stranger):
         one.close()
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_what_comes_at_once_goes_out_as_single_packets_in_order(
+    monkeypatch: pytest.MonkeyPatch, is_connected: bool
+) -> None:
+    """Packets of one size leave in one call of the kernel (UDP_SEGMENT): receivers must not notice."""
+    monkeypatch.setattr(fast_path, "_library", compiled.load())
+    line, peer, speaks, hears = Ear(), inbox(), session(receives=False), session(receives=True)
+    host = CompiledHostSocket(compiled.load(), "127.0.0.1", 0, Listening())
+    host.expect_media(hears._srtp[0], peer.getsockname())
+    source = Source(Kind.VIDEO, SSRC, None, (96,), line, Clock())  # type: ignore[arg-type]
+    host.carry([source.path])
+    ears = [Ear() for _ in range(3)]
+    for number, ear in enumerate(ears):
+        if is_connected:
+            ear.out.connect(ear.box.getsockname())
+            ear.route = Route(ear.box.getsockname(), ear.out, True, ear.out.send)
+        out = OutStream(
+            kind=Kind.VIDEO, mid=b"v%02d" % number, ssrc=number + 1, rtx_ssrc=9, cname="s", is_accepted=True
+        )
+        source.attach(Forward(source, out, ear))  # type: ignore[arg-type]
+    source.publish(True)
+    sizes = [900, 900, 900, 400, 400, 900, 901, 901, 3, 0, 900, 900] + [700] * 40
+    payloads = [bytes((index,)) * size for index, size in enumerate(sizes)]
+
+    def rtp(sequence: int, payload: bytes) -> bytes:
+        head = struct.pack("!BBHLL", 0x90, 96, sequence, 90 * sequence, SSRC) + b"\xbe\xde\x00\x01\x12upv"
+        return bytes(speaks.protect(head + payload))
+
+    source.take(bytes(hears.unprotect(rtp(1, b"\x10\x00key frame"))), 1.0)
+    for ear in ears:
+        assert len(emptied(ear.box)) == 1
+    for sequence, payload in enumerate(payloads, start=2):
+        peer.sendto(rtp(sequence, payload), host.address)
+    host.open(asyncio.DatagramProtocol())  # reads them all, some at a time
+    got: list[list[bytes]] = [[] for _ in ears]
+    async with asyncio.timeout(20):
+        while min(len(one) for one in got) < len(sizes):
+            await asyncio.sleep(0.01)
+            for one, ear in zip(got, ears, strict=True):
+                one.extend(emptied(ear.box))
+    for number, one in enumerate(got):
+        plain = [session(receives=True).unprotect(packet) for packet in one]
+        assert [packet[20:] for packet in plain] == payloads
+        assert {packet[17:20] for packet in plain} == {b"v%02d" % number}
+        numbers = [int.from_bytes(packet[2:4], "big") for packet in plain]
+        assert numbers == list(range(numbers[0], numbers[0] + len(sizes)))
+        assert [packet[4:8] for packet in plain] == [(90 * n).to_bytes(4, "big") for n in range(2, len(sizes) + 2)]
+    source.path.collect()
+    assert not line.counts
+    source.close()
+    host.close()
+    for one in (line, *ears, peer):
+        one.close()
