@@ -36,7 +36,9 @@ Clips = Annotated[Path | None, typer.Option(help="Folder for encoded clips [the 
 Against = Annotated[str, typer.Option(help=f"Engines to compare with, of: {', '.join(COMPARATORS)}.")]
 FanOut = Annotated[
     bool | None,
-    typer.Option("--compiled/--pure", help="Force the compiled fan-out or pure Python [compiled where it was built]."),
+    typer.Option(
+        "--compiled/--pure", help="Force the compiled fast path or pure Python [compiled where it was built]."
+    ),
 ]
 
 app = typer.Typer(
@@ -68,7 +70,7 @@ def media(
     _print(document, as_json, _media_in_words)
     if compiled and not document["compiled"]:
         typer.echo(
-            "The compiled fan-out was not used: build it with a C compiler present, as README.md tells.", err=True
+            "The compiled fast path was not used: build it with a C compiler present, as README.md tells.", err=True
         )
         raise typer.Exit(EXIT_COULD_NOT)
 
@@ -190,7 +192,7 @@ def _media_in_words(document: Document) -> str:
         )
     for other in ("janus", "janus_event_loops", "relay"):
         lines.append(f"cost of a packet, as a share of {other}'s: {_figure(document[f'ratio_to_{other}'])}")
-    lines.append(f"compiled fan-out: {'yes' if document['compiled'] else 'no'}")
+    lines.append(f"compiled fast path: {'yes' if document['compiled'] else 'no'}")
     return "\n".join(lines)
 
 

@@ -71,12 +71,7 @@ class _Connection(aioice.Connection):
         self._local_candidates_end = True
 
     def _bind(self, address: str) -> Any:
-        for port in _ports(self._settings.port_range):
-            with contextlib.suppress(OSError):
-                made = new_host_socket(address, port, self._owner)
-                break
-        else:
-            raise OSError(f"no free UDP port at {address}")
+        made = new_host_socket(address, self._settings.port_range, self._owner)
         protocol = aioice.ice.StunProtocol(self)
         made.open(protocol)
         self.hosts[protocol] = made
@@ -92,19 +87,6 @@ class _Connection(aioice.Connection):
             type="host",
         )
         return protocol.local_candidate
-
-
-_next_port: dict[tuple[int, int], int] = {}
-
-
-def _ports(port_range: tuple[int, int] | None) -> list[int]:
-    """The ports to try, each time beginning after the one tried last."""
-    if port_range is None:
-        return [0]
-    low, high = port_range
-    first = _next_port.get(port_range, low)
-    _next_port[port_range] = low + (first + 1 - low) % (high - low + 1)
-    return [*range(first, high + 1), *range(low, first)]
 
 
 class _Gatherer(RTCIceGatherer):
