@@ -34,11 +34,9 @@ Document = dict[str, Any]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Clips = Annotated[Path | None, typer.Option(help="Folder for encoded clips [the user's cache].")]
 Against = Annotated[str, typer.Option(help=f"Engines to compare with, of: {', '.join(COMPARATORS)}.")]
-FanOut = Annotated[
+FastPath = Annotated[
     bool | None,
-    typer.Option(
-        "--compiled/--pure", help="Force the compiled fast path or pure Python [compiled where it was built]."
-    ),
+    typer.Option("--compiled/--pure", help="The compiled fast path or pure Python [compiled where it was built]."),
 ]
 
 app = typer.Typer(
@@ -53,7 +51,7 @@ def media(
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of one measurement.")] = 5,
     passes: Annotated[int, typer.Option(min=1, help="Measurements of each engine.")] = 3,
     against: Against = "janus,relay",
-    compiled: FanOut = None,
+    compiled: FastPath = None,
     clips: Clips = None,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +79,7 @@ def hearings(
     people: Annotated[int, typer.Option(min=2, help="People in each.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of the measurement.")] = 10,
     against: Against = "",
-    compiled: FanOut = None,
+    compiled: FastPath = None,
     clips: Clips = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +101,7 @@ def soak(
     count: Annotated[int, typer.Option("--hearings", min=1, help="Hearings at once.")] = 2,
     people: Annotated[int, typer.Option(min=2, help="Seats in each.")] = 4,
     seed: Annotated[int, typer.Option(help="The same seed gives the same course of events.")] = 1,
-    compiled: FanOut = None,
+    compiled: FastPath = None,
     clips: Clips = None,
     as_json: Json = False,
 ) -> None:
