@@ -3,6 +3,7 @@
 Thresholds of loss: good below 10 %, poor below 15 %, bad from there on. Sound is never given up; pictures are.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,6 +19,9 @@ BAD_LOSS = 0.15
 HYSTERESIS = 0.02
 """Health gets better only when the loss is this much below the threshold."""
 
+BETTER_AFTER_S = 3.0
+"""And only after this long: a verdict that changes every second tells nobody anything. It gets worse at once."""
+
 POOR_RTT_MS = 400.0
 BAD_RTT_MS = 1500.0
 POOR_JITTER_MS = 100.0
@@ -26,18 +30,22 @@ SMOOTHING = 0.6
 """Share of the newest second in the smoothed loss."""
 
 MIN_EVIDENCE = 10
-"""Packets a verdict needs; a second with fewer is added to the next one."""
+"""Packets a verdict needs; a reading with fewer is added to the next one."""
 
-PAUSE_AFTER_S = 1.8
-"""Pictures stop after loss has been bad for this long, or at once when it is SEVERE_LOSS of SEVERE_EVIDENCE packets."""
+PAUSE_AFTER_S = 0.9
+"""Pictures stop after the connection has been bad for this long."""
 
-SEVERE_LOSS = 0.25
-SEVERE_EVIDENCE = 40
-RESUME_AFTER_S = 0.9
-"""Pictures come back after loss has been below POOR_LOSS for this long; for twice as long after every relapse."""
+RESUME_AFTER_S = 0.7
+"""Pictures come back after loss has been below POOR_LOSS for this long: one report, which come 0.5 to 1.5 s apart."""
 
-MAX_RESUME_AFTER_S = 30.0
 RELAPSE_S = 15.0
+"""Bad again so soon after pictures came back: if it was the pictures, they wait twice as long the next time."""
+
+OUTLASTS_S = 1.5
+"""Loss that goes on for this long without pictures is not their doing."""
+
+CLEAN_LOSS = 0.03
+MAX_RESUME_AFTER_S = 30.0
 
 MAX_CAP_BPS = 1_200_000
 MIN_CAP_BPS = 150_000
@@ -69,6 +77,11 @@ def judge(
     return max(judge_loss(loss_ratio, before), by_delay, key=_ORDER.index)
 
 
+def is_bad_loss(expected: int, lost: int) -> bool:
+    """Whether so many lost packets prove a bad connection."""
+    return expected >= MIN_EVIDENCE and lost / expected >= BAD_LOSS
+
+
 @dataclass(slots=True)
 class _Loss:
     """Loss of about the last two seconds."""
@@ -86,24 +99,47 @@ class _Loss:
         self._lost += lost
         if self._expected < MIN_EVIDENCE:
             return None
-        newest, packets = min(1.0, self._lost / self._expected), self._expected
-        self.ratio = newest if self.ratio is None else SMOOTHING * newest + (1 - SMOOTHING) * self.ratio
+        newest, packets, seconds = min(1.0, self._lost / self._expected), self._expected, at_s - since_s
+        share_of_old = (1 - SMOOTHING) ** seconds
+        self.ratio = newest if self.ratio is None else newest + share_of_old * (self.ratio - newest)
         self._expected = self._lost = 0
         self._since_s = at_s
-        return newest, packets, at_s - since_s
+        return newest, packets, seconds
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """A health that gets worse at once and better after a while."""
+
+    health: Health | None = None
+    _better_s: float = 0.0
+
+    def take(self, judged: Health, seconds: float) -> None:
+        if self.health is not None and _ORDER.index(judged) < _ORDER.index(self.health):
+            self._better_s += seconds
+            if self._better_s < BETTER_AFTER_S:
+                return
+        self.health, self._better_s = judged, 0.0
 
 
 @dataclass(slots=True)
 class ReceiverQuality:
-    """What one person gets from the relay, by their receiver reports. Call `add` about once a second."""
+    """What one person gets from the relay, by their receiver reports. Call `add` several times a second."""
 
-    health: Health | None = None
     is_video_paused: bool = False
     _loss: _Loss = field(default_factory=_Loss)
+    _verdict: _Verdict = field(default_factory=_Verdict)
     _bad_s: float = 0.0
     _good_s: float = 0.0
+    _paused_at_s: float = float("-inf")
     _resumed_at_s: float = float("-inf")
     _resume_after_s: float = RESUME_AFTER_S
+    _has_outlasted: bool = False  # loss went on while there were no pictures
+    _was_network: bool = False  # the last pause ended because the network had recovered
+
+    @property
+    def health(self) -> Health | None:
+        return self._verdict.health
 
     @property
     def loss_ratio(self) -> float | None:
@@ -116,35 +152,49 @@ class ReceiverQuality:
         measured = self._loss.add(at_s, expected, lost)
         if measured is None or self._loss.ratio is None:
             return
-        self.health = judge(self._loss.ratio, rtt_ms, jitter_ms, self.health)
         newest, packets, seconds = measured
-        if newest >= BAD_LOSS:
-            self._bad_s, self._good_s = self._bad_s + seconds, 0.0
-        else:
-            self._bad_s = 0.0
-            self._good_s = self._good_s + seconds if newest < POOR_LOSS else 0.0
-        is_severe = newest >= SEVERE_LOSS and packets >= SEVERE_EVIDENCE
-        if not self.is_video_paused and (is_severe or self._bad_s >= PAUSE_AFTER_S):
-            self._pause(at_s)
-        elif self.is_video_paused and self._good_s >= self._resume_after_s:
+        self._verdict.take(judge(self._loss.ratio, rtt_ms, jitter_ms, self.health), seconds)
+        is_late = rtt_ms is not None and rtt_ms >= BAD_RTT_MS
+        is_bad = is_late or self._loss.ratio >= BAD_LOSS + _doubt(packets)
+        self._bad_s = self._bad_s + seconds if is_bad else 0.0
+        self._good_s = self._good_s + seconds if newest < POOR_LOSS and not is_late else 0.0
+        if not self.is_video_paused:
+            if self._bad_s >= PAUSE_AFTER_S:
+                self._pause(at_s)
+            return
+        if newest >= BAD_LOSS and at_s - self._paused_at_s >= OUTLASTS_S:
+            self._has_outlasted = True
+        if self._good_s >= self._resume_after_s and self._loss.ratio < POOR_LOSS:
             self.is_video_paused = False
             self._resumed_at_s = at_s
+            self._was_network = self._has_outlasted and newest <= CLEAN_LOSS
 
     def _pause(self, at_s: float) -> None:
         self.is_video_paused = True
-        self._good_s = 0.0
-        has_relapsed = at_s - self._resumed_at_s < RELAPSE_S
+        self._paused_at_s, self._good_s = at_s, 0.0
+        # Pictures that fill a narrow line up must not come and go; a network that failed again had really recovered.
+        has_relapsed = at_s - self._resumed_at_s < RELAPSE_S and not self._was_network
         self._resume_after_s = min(MAX_RESUME_AFTER_S, self._resume_after_s * 2) if has_relapsed else RESUME_AFTER_S
+        self._has_outlasted = False
+
+
+def _doubt(packets: int) -> float:
+    """How far above BAD_LOSS the loss of so few packets may be by chance (one standard deviation)."""
+    return math.sqrt(BAD_LOSS * (1 - BAD_LOSS) / packets)
 
 
 @dataclass(slots=True)
 class SenderQuality:
     """What the relay gets from one person, by its own counting, and the ceiling it sets for their pictures."""
 
-    health: Health | None = None
     cap_bps: int = MAX_CAP_BPS
     _loss: _Loss = field(default_factory=_Loss)
+    _verdict: _Verdict = field(default_factory=_Verdict)
     _good_s: float = 0.0
+
+    @property
+    def health(self) -> Health | None:
+        return self._verdict.health
 
     @property
     def loss_ratio(self) -> float | None:
@@ -155,7 +205,7 @@ class SenderQuality:
         measured = self._loss.add(at_s, expected, lost)
         if measured is None or self._loss.ratio is None:
             return
-        self.health = judge(self._loss.ratio, None, jitter_ms, self.health)
+        self._verdict.take(judge(self._loss.ratio, None, jitter_ms, self.health), measured[2])
         if judge_loss(self._loss.ratio) is Health.BAD:
             self._good_s = 0.0
             self.cap_bps = max(MIN_CAP_BPS, int(self.cap_bps * LOWER_CAP))

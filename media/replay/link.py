@@ -81,6 +81,7 @@ class Link:
         self.dtls = RTCDtlsTransport(self.ice, [RTCCertificate.generateCertificate()])
         self.dropped: Counter[str] = Counter()
         self.loss_in, self.loss_out = Loss(0, 0), Loss(0, 0)
+        self.delay_s = 0.0  # one way, for what comes and for what goes
         self.remote_ufrag: str | None = None
         self._on_rtp, self._on_rtcp, self._on_change = on_rtp, on_rtcp, on_change
         self._is_up = False  # aiortc makes its state a new string at each look: too slow for every packet
@@ -117,7 +118,11 @@ class Link:
         def datagram_received(data: bytes, address: tuple[str, int]) -> None:
             if self.loss_in.hits():
                 self.dropped["loss_in"] += 1
-            elif data and 127 < data[0] < 192:
+            else:
+                self._later(arrived, data, address)
+
+        def arrived(data: bytes, address: tuple[str, int]) -> None:
+            if data and 127 < data[0] < 192:
                 self._media_received(data, address)
             else:
                 to_aioice(data, address)
@@ -126,7 +131,7 @@ class Link:
             if self.loss_out.hits():
                 self.dropped["loss_out"] += 1
             else:
-                stun_out(message, address)
+                self._later(stun_out, message, address)
 
         async def send_data(data: bytes, address: tuple[str, int]) -> None:
             if self.loss_out.hits():
@@ -210,8 +215,18 @@ class Link:
         if self.loss_out.hits():
             self.dropped["loss_out"] += 1
         else:
-            pair.protocol.transport.sendto(data, pair.remote_addr)
+            self._later(pair.protocol.transport.sendto, data, pair.remote_addr)
         return True
+
+    def _later(self, act: Callable[..., object], *arguments: object) -> None:
+        def due() -> None:
+            if not self._is_closed:
+                act(*arguments)
+
+        if self.delay_s > 0:
+            asyncio.get_running_loop().call_later(self.delay_s, due)
+        else:
+            act(*arguments)
 
     def local_address(self) -> tuple[str, int] | None:
         pair = self.ice._connection._nominated.get(1)

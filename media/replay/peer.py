@@ -56,6 +56,7 @@ class ReplayPeer:
         self._receiver = self._new_receiver()
         self._paused: dict[Kind, bool] = {"audio": False, "video": False}
         self._loss_in, self._loss_out = Loss(0, 0), Loss(0, 0)
+        self._delay_s = 0.0
         self._cname = secrets.token_hex(8)
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -105,7 +106,7 @@ class ReplayPeer:
             on_rtcp=lambda data: self._take_rtcp(connection, data),
             on_change=lambda: self._state_changed(connection, link),
         )
-        link.loss_in, link.loss_out = self._loss_in, self._loss_out
+        link.loss_in, link.loss_out, link.delay_s = self._loss_in, self._loss_out, self._delay_s
         self._links[connection] = link
         return link
 
@@ -245,6 +246,12 @@ class ReplayPeer:
         self._loss_out = Loss(ratio, seed)
         for link in self._links.values():
             link.loss_out = self._loss_out
+
+    def delay(self, one_way_s: float) -> None:
+        """Hold every datagram back for `one_way_s`, in and out (the DTLS handshake: in only)."""
+        self._delay_s = one_way_s
+        for link in self._links.values():
+            link.delay_s = one_way_s
 
     # Counts
 

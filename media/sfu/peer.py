@@ -8,7 +8,7 @@ from secrets import randbits
 
 from media.engine import ConnectionName, HealthChanged
 from media.plan import Kind
-from media.quality import ReceiverQuality, SenderQuality
+from media.quality import ReceiverQuality, SenderQuality, is_bad_loss
 from media.sdp_checks import Answer
 from media.sfu.connection import Connection, Surroundings
 from media.sfu.forward import Forward, OutStream
@@ -29,7 +29,9 @@ from media.sfu.source import Source
 logger = logging.getLogger(__name__)
 
 MAX_SLOTS = 100  # mids have two digits
-PROBES = 20
+PROBES = 5  # at each measurement
+REPORT_LATE_S = 1.6  # browsers report every 0.5 to 1.5 s
+MAX_ASKED = 2048
 _KINDS = (Kind.AUDIO, Kind.VIDEO)
 
 
@@ -139,6 +141,9 @@ class Downlink(Connection):
         self._by_ssrc: dict[int, Forward] = {}
         self._feedback_budget = TokenBucket(rate_per_s=100, burst=200)
         self.quality = ReceiverQuality()
+        self._asked: set[tuple[int, int]] = set()  # SSRC and number of what NACKs named since the last report
+        self._reported_at_s = float("inf")  # until there is a first report, none is late
+        self._sent_at_report = 0
         for _ in range(slots):
             self._add_slot()
 
@@ -245,7 +250,7 @@ class Downlink(Connection):
             forward.source.detach(forward)
 
     def measure(self, at_s: float) -> None:
-        """Judge the last second by the receiver's reports, and stop or resume its pictures."""
+        """Judge what the receiver has reported since the last time, and stop or resume its pictures."""
         expected = lost = 0
         rtt_ms: float | None = None
         jitter_ms = 0.0
@@ -257,6 +262,11 @@ class Downlink(Connection):
             jitter_ms = max(jitter_ms, forward.jitter_ms or 0.0)
             if forward.rtt_ms is not None:
                 rtt_ms = max(rtt_ms or 0.0, forward.rtt_ms)
+        if at_s - self._reported_at_s >= REPORT_LATE_S:
+            estimated = self._estimate()
+            if is_bad_loss(*estimated):  # that nothing is asked for proves nothing
+                expected, lost = estimated
+                self._begin_interval(at_s)
         self.quality.add(at_s, expected, lost, rtt_ms, jitter_ms)
         video = [forward for forward in self.forwards.values() if forward.out.kind is Kind.VIDEO]
         for forward in video:
@@ -264,27 +274,50 @@ class Downlink(Connection):
         if video and self.quality.is_video_paused:
             video[0].probe(PROBES)
 
+    def _sent(self) -> int:
+        for forward in self.forwards.values():
+            forward.settle()
+        return sum(forward.packets for forward in self.forwards.values())
+
+    def _begin_interval(self, at_s: float) -> None:
+        self._reported_at_s, self._sent_at_report = at_s, self._sent()
+        self._asked.clear()
+
+    def _estimate(self) -> tuple[int, int]:
+        """What the receiver must have expected and lost since the last report: on bad lines reports are lost too."""
+        sent = max(0, self._sent() - self._sent_at_report)
+        return sent, min(sent, len(self._asked))
+
     def on_rtcp(self, data: bytes, at_s: float) -> None:
         if not self._rtcp_budget.take(at_s):
             self._around.dropped["rtcp_flood"] += 1
             return
         for packet in parse(data):
             if isinstance(packet, (ReceiverReport, SenderReport)):
+                if packet.blocks:
+                    self._begin_interval(at_s)
                 for block in packet.blocks:
                     if (forward := self._by_ssrc.get(block.ssrc)) is not None:
                         forward.take_report(block, at_s)
             elif isinstance(packet, (KeyFrameRequest, Nack)):
-                forward = self._by_ssrc.get(packet.media)
-                if forward is None or packet.media != forward.out.ssrc:
-                    continue
-                if not self._feedback_budget.take(at_s):
-                    self._around.dropped["feedback_flood"] += 1
-                elif isinstance(packet, Nack):
-                    forward.resend(packet.sequences, at_s)
-                elif forward.may_ask_key_frame(at_s):
-                    forward.source.want_key_frame()
-                else:
-                    self._around.dropped["key_frame_flood"] += 1
+                self._on_feedback(packet, at_s)
+
+    def _on_feedback(self, packet: KeyFrameRequest | Nack, at_s: float) -> None:
+        forward = self._by_ssrc.get(packet.media)
+        if forward is None or packet.media != forward.out.ssrc:
+            return
+        if not self._feedback_budget.take(at_s):
+            self._around.dropped["feedback_flood"] += 1
+        elif isinstance(packet, Nack):
+            if len(self._asked) < MAX_ASKED:
+                self._asked.update((packet.media, sequence) for sequence in packet.sequences)
+            forward.resend(packet.sequences, at_s)
+        elif forward.is_paused:  # it shall get none now, and will get one when the pictures come back
+            self._around.dropped["key_frame_unwanted"] += 1
+        elif forward.may_ask_key_frame(at_s):
+            forward.source.want_key_frame()
+        else:
+            self._around.dropped["key_frame_flood"] += 1
 
 
 @dataclass(slots=True)

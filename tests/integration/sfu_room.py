@@ -1,6 +1,7 @@
 """A real relay with real client peers: offers are answered as they come, and everything that happens is kept."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from media.engine import ConnectionName, EngineEvent, OfferMade, SlotsChanged, S
 from media.plan import Edge, Kind, Plan
 from media.replay.clip import Clip
 from media.replay.encode import encode_audio, encode_video
-from media.replay.incoming import Reception
+from media.replay.incoming import OnPacket, Reception
 from media.replay.peer import ReplayPeer
 from media.sfu.client import SfuEngine
 
@@ -56,6 +57,7 @@ class SfuRoom:
         self.engine = engine
         self.peers: dict[str, ReplayPeer] = {}
         self.events: list[EngineEvent] = []
+        self.event_times_s: list[float] = []  # time.monotonic() of each event
         self.slots: dict[str, tuple[tuple[str, str, Kind], ...]] = {}
         self.strip_candidates = False
         self._order: defaultdict[tuple[str, ConnectionName], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -65,6 +67,7 @@ class SfuRoom:
     async def _follow(self) -> None:
         async for event in self.engine.events():
             self.events.append(event)
+            self.event_times_s.append(time.monotonic())
             if isinstance(event, SlotsChanged):
                 self.slots[event.peer] = event.slots
             elif isinstance(event, OfferMade):
@@ -84,11 +87,13 @@ class SfuRoom:
             with suppress(StaleNegotiationError):  # the peer has come anew meanwhile
                 await self.engine.answer(offer.room, offer.peer, offer.connection, offer.epoch, offer.negotiation, sdp)
 
-    async def join(self, name: str, clip: Clip | None = None, *, slots: int = 2) -> ReplayPeer:
+    async def join(
+        self, name: str, clip: Clip | None = None, *, slots: int = 2, on_packet: OnPacket | None = None
+    ) -> ReplayPeer:
         """Connect `name`; with `clip` it sends. A second time it reconnects."""
         peer = self.peers.get(name)
         if peer is None:
-            peer = self.peers[name] = ReplayPeer(clip, addresses=LOOPBACK)
+            peer = self.peers[name] = ReplayPeer(clip, addresses=LOOPBACK, on_packet=on_packet)
         else:
             await peer.restart()
         await self.engine.open_peer(ROOM, name, sends=clip is not None, slots=slots)
