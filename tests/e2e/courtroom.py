@@ -27,11 +27,20 @@ class Courtroom:
         self._new_page = new_page
         self.pages: dict[str, Page] = {}  # by person_id
 
-    def page_at_door(self, person: Person, *, init_script: str | None = None, **options: Any) -> Page:
-        """Open the person's link; `init_script` makes the page a hostile client."""
+    def page_at_door(
+        self,
+        person: Person,
+        *,
+        init_script: str | None = None,
+        prepare: Callable[[Page], None] | None = None,
+        **options: Any,
+    ) -> Page:
+        """Open the person's link; `init_script` makes the page a hostile client, `prepare` gives it another network."""
         page = self._new_page(clip=len(self.pages), **options)
         if init_script is not None:
             page.add_init_script(init_script)
+        if prepare is not None:
+            prepare(page)
         page.goto(person.link)
         page.get_by_test_id("join").wait_for()
         self.pages[person.person_id] = page

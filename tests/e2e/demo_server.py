@@ -35,9 +35,10 @@ def free_port() -> int:
 
 
 class DemoServer:
-    """Started on creation; `restart` comes back on the same port with the same data."""
+    """Started on creation; `start` comes back on the same port with the same data. `settings`: environment variables."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._environment = {**os.environ, **settings}
         self.data_dir = folder / "data"
         self.log = folder / "server.log"
         self._output = folder / "server.json"
@@ -50,7 +51,9 @@ class DemoServer:
         command = [*HEARING, "demo", "--json", "--verbose"]
         command += ["--port", str(self._port), "--data", str(self.data_dir)]
         with self._output.open("wb") as output, self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=self._environment
+            )
         end = time.monotonic() + START_S
         while not (line := self._output.read_bytes()).endswith(b"\n"):
             assert self._process.poll() is None, f"hearing demo ended by itself:\n{self.log_end()}"

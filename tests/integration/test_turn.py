@@ -1,8 +1,6 @@
 """Our credentials open a real coturn, and wrong ones do not."""
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,40 +9,16 @@ import pytest
 
 from hearing_server.domain.ids import SeatId
 from hearing_server.services.turn_credentials import TurnServers
-from tests.integration.conftest import free_port
-
-SECRET = "a secret shared with the TURN server"
+from tests.turn_server import SECRET, TurnServer, turn_server
 
 
 @pytest.fixture
-async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
-    """A coturn on loopback, TCP and UDP."""
-    program = shutil.which("turnserver")
-    if program is None:
-        pytest.skip("coturn is not installed (apt-get install coturn)")
-    port = free_port()
-    options = [
-        "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--allow-loopback-peers", f"--listening-port={port}",
-        "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=court.example", "--no-cli", "--no-tls",
-        "--no-dtls", f"--userdb={tmp_path / 'turn.db'}", f"--pidfile={tmp_path / 'turn.pid'}", "--log-file=stdout",
-    ]  # fmt: skip
-    server = await asyncio.create_subprocess_exec(program, "-n", *options, stdout=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        await server.wait()
+def server(tmp_path: Path) -> Iterator[TurnServer]:
+    with turn_server(tmp_path) as running:
+        yield running
 
 
-async def relayed(port: int, transport: str, username: str, credential: str) -> list[str]:
+async def relayed(port: int, transport: str, username: str, credential: str, *, is_tls: bool) -> list[str]:
     """The relayed candidates that the server grants."""
     connection = aioice.Connection(
         ice_controlling=True,
@@ -52,6 +26,7 @@ async def relayed(port: int, transport: str, username: str, credential: str) -> 
         turn_username=username,
         turn_password=credential,
         turn_transport=transport,
+        turn_ssl=is_tls,
     )
     try:
         await connection.gather_candidates()
@@ -60,10 +35,16 @@ async def relayed(port: int, transport: str, username: str, credential: str) -> 
         await connection.close()
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-async def test_coturn_takes_our_credentials(turn_port: int, transport: str) -> None:
-    urls = (f"turn:127.0.0.1:{turn_port}?transport={transport}",)
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_coturn_takes_our_credentials(
+    server: TurnServer, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))  # the authority that the client trusts
+    is_tls = transport == "tls"
+    scheme, port = ("turns", server.tls_port) if is_tls else ("turn", server.port)
+    carrier = "tcp" if is_tls else transport
+    urls = (f"{scheme}:127.0.0.1:{port}?transport={carrier}",)
     (good,) = TurnServers(urls, SECRET).for_seat(SeatId("s-1"), at=datetime.now(UTC))
-    assert await relayed(turn_port, transport, good.username, good.credential) == ["127.0.0.1"]
+    assert await relayed(port, carrier, good.username, good.credential, is_tls=is_tls) == ["127.0.0.1"]
     (wrong,) = TurnServers(urls, "another secret").for_seat(SeatId("s-1"), at=datetime.now(UTC))
-    assert await relayed(turn_port, transport, wrong.username, wrong.credential) == []
+    assert await relayed(port, carrier, wrong.username, wrong.credential, is_tls=is_tls) == []

@@ -9,7 +9,7 @@ import type { ActionView, SeatView } from "../net/messages.gen.ts";
 import { button } from "./button.ts";
 import type { CourtContext } from "./court_context.ts";
 import { icon, type IconName } from "./icons.ts";
-import { seatTile } from "./seat_tile.ts";
+import { seatTile, weaknessText } from "./seat_tile.ts";
 import "./ticking.ts";
 
 function stateIcon(name: IconName, label: string): TemplateResult {
@@ -114,6 +114,7 @@ function personRow(context: CourtContext, seat: SeatView, hasPicture: boolean): 
   const isUnfolded = context.unfolded === seat.person_id;
   const why = reasonOf(context, shownAction(view, "call_witness", seat.person_id));
   const state = status(seat);
+  const weakness = client.weaknessOf(seat.seat_id);
   return html`<li class="person" data-testid=${`person:${seat.person_id}`}>
     ${hasPicture ? html`<div class="person__picture">${seatTile(client, seat, "self")}</div>` : nothing}
     <div class="person__id">
@@ -126,6 +127,7 @@ function personRow(context: CourtContext, seat: SeatView, hasPicture: boolean): 
       ${seat.presence === "lost"
         ? html`<span class="badge badge--warn badge--bare">${icon("broken")}<span>${t("seat.fault_short")}</span></span>`
         : nothing}
+      ${seat.presence === "present" && weakness ? stateIcon("signal-weak", weaknessText(weakness, isSelf)) : nothing}
       ${microphone(context, seat)} ${witnessAct(context, seat)}
       ${further.length > 0
         ? html`<button

@@ -4,7 +4,7 @@ import { classMap } from "lit/directives/class-map.js";
 import type { HearingClient } from "../core/hearing_client.ts";
 import { t } from "../core/language.ts";
 import { seatRoleText } from "../core/seat_names.ts";
-import type { HearingState, SeatView } from "../net/messages.gen.ts";
+import type { Health, HearingState, SeatView } from "../net/messages.gen.ts";
 import { icon, silhouette, type IconName } from "./icons.ts";
 
 /** `desk`: the plate stands below the picture. `self`: small, without a plate. */
@@ -27,7 +27,9 @@ function markOf(client: HearingClient, seat: SeatView, isSelf: boolean, hasPictu
   if (seat.presence === "lost") return { icon: "broken", text: t("seat.fault"), isWarning: true };
   if (seat.presence === "left") return { icon: "leave", text: t("seat.left"), isWarning: false };
   if (seat.presence === "absent") return { icon: "absent", text: t("seat.absent"), isWarning: false };
-  if (client.weaknessOf(seat.seat_id)) return { icon: "signal-weak", text: t("seat.weak"), isWarning: true };
+  const weakness = client.weaknessOf(seat.seat_id);
+  // Whoever is about to show something must know who cannot see it; a banner tells the person.
+  if (weakness) return { icon: "signal-weak", text: weaknessText(weakness, isSelf), isWarning: true };
   if (seat.is_talking_with_clerk) return { icon: "chat", text: t("seat.talking"), isWarning: false };
   if (!seat.is_camera_on) return { icon: "cam-off", text: t("seat.camera_off"), isWarning: false };
   if (isSelf) return hasPicture ? null : { icon: "cam-off", text: t("seat.no_camera"), isWarning: false };
@@ -37,6 +39,10 @@ function markOf(client: HearingClient, seat: SeatView, isSelf: boolean, hasPictu
     return { icon: "clock", text: t("seat.waiting"), isWarning: false };
   }
   return null;
+}
+
+export function weaknessText(weakness: Health, isSelf: boolean): string {
+  return t(weakness.is_video_paused && !isSelf ? "seat.sound_only" : "seat.weak");
 }
 
 function microphone(seat: SeatView, isSpeaking: boolean): { icon: IconName; text: string } {
