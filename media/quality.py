@@ -32,7 +32,7 @@ SMOOTHING = 0.6
 MIN_EVIDENCE = 10
 """Packets a verdict needs; a reading with fewer is added to the next one."""
 
-PAUSE_AFTER_S = 0.9
+PAUSE_AFTER_S = 0.7
 """Pictures stop after the connection has been bad for this long."""
 
 RESUME_AFTER_S = 0.7
@@ -45,6 +45,9 @@ OUTLASTS_S = 1.5
 """Loss that goes on for this long without pictures is not their doing."""
 
 CLEAN_LOSS = 0.03
+CLEAN_EVIDENCE = 30
+"""Packets without loss that prove a recovery: where 15 % get lost, one time in a hundred they all arrive."""
+
 MAX_RESUME_AFTER_S = 30.0
 
 MAX_CAP_BPS = 1_200_000
@@ -87,6 +90,7 @@ class _Loss:
     """Loss of about the last two seconds."""
 
     ratio: float | None = None  # smoothed
+    weight: float = 0.0  # packets that the smoothed ratio rests on
     _expected: int = 0
     _lost: int = 0
     _since_s: float | None = None
@@ -102,6 +106,7 @@ class _Loss:
         newest, packets, seconds = min(1.0, self._lost / self._expected), self._expected, at_s - since_s
         share_of_old = (1 - SMOOTHING) ** seconds
         self.ratio = newest if self.ratio is None else newest + share_of_old * (self.ratio - newest)
+        self.weight = packets + share_of_old * self.weight
         self._expected = self._lost = 0
         self._since_s = at_s
         return newest, packets, seconds
@@ -131,6 +136,8 @@ class ReceiverQuality:
     _verdict: _Verdict = field(default_factory=_Verdict)
     _bad_s: float = 0.0
     _good_s: float = 0.0
+    _good_packets: int = 0
+    _good_lost: float = 0.0
     _paused_at_s: float = float("-inf")
     _resumed_at_s: float = float("-inf")
     _resume_after_s: float = RESUME_AFTER_S
@@ -155,30 +162,38 @@ class ReceiverQuality:
         newest, packets, seconds = measured
         self._verdict.take(judge(self._loss.ratio, rtt_ms, jitter_ms, self.health), seconds)
         is_late = rtt_ms is not None and rtt_ms >= BAD_RTT_MS
-        is_bad = is_late or self._loss.ratio >= BAD_LOSS + _doubt(packets)
+        is_bad = is_late or self._loss.ratio >= BAD_LOSS + _doubt(self._loss.weight)
         self._bad_s = self._bad_s + seconds if is_bad else 0.0
-        self._good_s = self._good_s + seconds if newest < POOR_LOSS and not is_late else 0.0
+        if newest < POOR_LOSS and not is_late:
+            self._good_s += seconds
+            self._good_packets += packets
+            self._good_lost += newest * packets
+        else:
+            self._good_s = self._good_lost = 0.0
+            self._good_packets = 0
         if not self.is_video_paused:
             if self._bad_s >= PAUSE_AFTER_S:
                 self._pause(at_s)
             return
         if newest >= BAD_LOSS and at_s - self._paused_at_s >= OUTLASTS_S:
             self._has_outlasted = True
-        if self._good_s >= self._resume_after_s and self._loss.ratio < POOR_LOSS:
+        is_clean = self._good_packets >= CLEAN_EVIDENCE and self._good_lost <= CLEAN_LOSS * self._good_packets
+        if self._good_s >= self._resume_after_s and (is_clean or self._loss.ratio < POOR_LOSS):
             self.is_video_paused = False
             self._resumed_at_s = at_s
-            self._was_network = self._has_outlasted and newest <= CLEAN_LOSS
+            self._was_network = self._has_outlasted and is_clean
 
     def _pause(self, at_s: float) -> None:
         self.is_video_paused = True
         self._paused_at_s, self._good_s = at_s, 0.0
+        self._good_packets, self._good_lost = 0, 0.0
         # Pictures that fill a narrow line up must not come and go; a network that failed again had really recovered.
         has_relapsed = at_s - self._resumed_at_s < RELAPSE_S and not self._was_network
         self._resume_after_s = min(MAX_RESUME_AFTER_S, self._resume_after_s * 2) if has_relapsed else RESUME_AFTER_S
         self._has_outlasted = False
 
 
-def _doubt(packets: int) -> float:
+def _doubt(packets: float) -> float:
     """How far above BAD_LOSS the loss of so few packets may be by chance (one standard deviation)."""
     return math.sqrt(BAD_LOSS * (1 - BAD_LOSS) / packets)
 

@@ -65,6 +65,7 @@ class Forward:
         self._reported: dict[int, tuple[int, int]] = {}  # SSRC -> highest number and cumulative loss of the last report
         self._expected = self._lost = 0
         self._repaired: set[int] = set()  # numbers sent again on the media SSRC, which reports count as received
+        self._repairs = 0  # of them since the last report
         self._nack_budget = TokenBucket(rate_per_s=300, burst=200)
         self._key_frame_budget = TokenBucket(rate_per_s=0.5, burst=5)
 
@@ -184,7 +185,7 @@ class Forward:
 
     def _note_repair(self, number: int) -> None:
         if number not in self._repaired:
-            self._lost += 1
+            self._repairs += 1
             self._repaired.add(number)
         if len(self._repaired) > _MAX_REPAIRED:
             newest = max(self._repaired)
@@ -234,7 +235,10 @@ class Forward:
             expected = (block.highest_sequence - before[0]) & 0xFFFFFFFF
             if 0 < expected < 0x8000:
                 self._expected += expected
-                self._lost += min(expected, max(0, block.lost - before[1]))
+                lost = max(0, block.lost - before[1])
+                if block.ssrc == self.out.ssrc:  # together with what they are a part of, or they would seem the more
+                    lost, self._repairs = lost + self._repairs, 0
+                self._lost += min(expected, lost)
 
     def take_losses(self) -> tuple[int, int]:
         """Return how many packets the receiver has reported as expected and as lost since the last call."""

@@ -18,6 +18,7 @@ from media.sfu.rtcp import (
     KeyFrameRequest,
     Nack,
     ReceiverReport,
+    ReportBlock,
     SenderReport,
     build_remb,
     build_rr,
@@ -29,9 +30,12 @@ from media.sfu.source import Source
 logger = logging.getLogger(__name__)
 
 MAX_SLOTS = 100  # mids have two digits
-PROBES = 5  # at each measurement
+PROBES = 8  # at each measurement
 REPORT_LATE_S = 1.6  # browsers report every 0.5 to 1.5 s
 MAX_ASKED = 2048
+STALE_S = 2.5
+"""A report on a longer time says more of the past: browsers report on sound every 2.5 to 7.5 s."""
+
 _KINDS = (Kind.AUDIO, Kind.VIDEO)
 
 
@@ -144,6 +148,10 @@ class Downlink(Connection):
         self._asked: set[tuple[int, int]] = set()  # SSRC and number of what NACKs named since the last report
         self._reported_at_s = float("inf")  # until there is a first report, none is late
         self._sent_at_report = 0
+        self._expected = self._lost = 0  # as reported since the last measurement
+        self._report_times_s: dict[int, float] = {}  # by SSRC
+        self._fresh_at_s = float("-inf")
+        self._next_probe = 0
         for _ in range(slots):
             self._add_slot()
 
@@ -246,17 +254,17 @@ class Downlink(Connection):
         if forward is not None:
             for ssrc in (forward.out.ssrc, forward.out.rtx_ssrc):
                 self._by_ssrc.pop(ssrc, None)
+                self._report_times_s.pop(ssrc, None)
             forward.stop()
             forward.source.detach(forward)
 
     def measure(self, at_s: float) -> None:
         """Judge what the receiver has reported since the last time, and stop or resume its pictures."""
-        expected = lost = 0
+        expected, lost = self._expected, self._lost
+        self._expected = self._lost = 0
         rtt_ms: float | None = None
         jitter_ms = 0.0
         for forward in self.forwards.values():
-            counted = forward.take_losses()
-            expected, lost = expected + counted[0], lost + counted[1]
             if forward.is_paused:
                 continue
             jitter_ms = max(jitter_ms, forward.jitter_ms or 0.0)
@@ -271,8 +279,22 @@ class Downlink(Connection):
         video = [forward for forward in self.forwards.values() if forward.out.kind is Kind.VIDEO]
         for forward in video:
             forward.pause(self.quality.is_video_paused)
-        if video and self.quality.is_video_paused:
-            video[0].probe(PROBES)
+        if video and self.quality.is_video_paused:  # all in turn: each section is reported on at a time of its own
+            self._next_probe = (self._next_probe + 1) % len(video)
+            video[self._next_probe].probe(PROBES)
+
+    def _take_block(self, forward: Forward, block: ReportBlock, at_s: float) -> None:
+        """Count what a report says, unless it is about times long gone and there are newer ones."""
+        forward.take_report(block, at_s)
+        expected, lost = forward.take_losses()
+        before_s = self._report_times_s.get(block.ssrc, at_s)
+        self._report_times_s[block.ssrc] = at_s
+        if at_s - before_s < STALE_S:
+            self._fresh_at_s = at_s
+        elif at_s - self._fresh_at_s < STALE_S:
+            return
+        self._expected += expected
+        self._lost += lost
 
     def _sent(self) -> int:
         for forward in self.forwards.values():
@@ -298,7 +320,7 @@ class Downlink(Connection):
                     self._begin_interval(at_s)
                 for block in packet.blocks:
                     if (forward := self._by_ssrc.get(block.ssrc)) is not None:
-                        forward.take_report(block, at_s)
+                        self._take_block(forward, block, at_s)
             elif isinstance(packet, (KeyFrameRequest, Nack)):
                 self._on_feedback(packet, at_s)
 

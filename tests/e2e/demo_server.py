@@ -35,7 +35,10 @@ def free_port() -> int:
 
 
 class DemoServer:
-    """Started on creation; `start` comes back on the same port with the same data. `settings`: environment variables."""
+    """Started on creation; `start` comes back on the same port with the same data.
+
+    `settings`: environment variables of the service.
+    """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._environment = {**os.environ, **settings}

@@ -15,13 +15,13 @@ _DETOUR = """
 (() => {
   const setRemote = RTCPeerConnection.prototype.setRemoteDescription;
   RTCPeerConnection.prototype.setRemoteDescription = async function (description) {
-    const ports = [...new Set(description.sdp.matchAll(/^a=candidate:\\S+ \\d+ \\S+ \\d+ \\S+ (\\d+)/gm).map((one) => one[1]))];
-    let { type, sdp } = description;
-    for (const port of ports) {
-      const instead = await window.lossyLine(Number(port));
-      sdp = sdp.replace(new RegExp(`^(a=candidate:\\\\S+ \\\\d+ \\\\S+ \\\\d+ \\\\S+ )${port} `, "gm"), `$1${instead} `);
+    const lines = [];
+    for (const line of description.sdp.split("\\r\\n")) {
+      const words = line.split(" ");
+      if (line.startsWith("a=candidate:")) words[5] = await window.lossyLine(Number(words[5]));
+      lines.push(words.join(" "));
     }
-    return setRemote.call(this, { type, sdp });
+    return setRemote.call(this, { type: description.type, sdp: lines.join("\\r\\n") });
   };
   const send = WebSocket.prototype.send;
   WebSocket.prototype.send = function (data) {

@@ -10,7 +10,7 @@ import pytest
 
 from media.plan import Kind
 from media.replay.clip import Clip
-from media.sfu.rtcp import build_nack, build_pli, build_remb, build_rr
+from media.sfu.rtcp import ReportBlock, build_nack, build_pli, build_remb, build_rr
 from tests.integration.sfu_room import ROOM, SfuRoom, make_clip, plan, sfu_room, until
 
 
@@ -88,6 +88,9 @@ async def test_lying_reports_cost_only_the_liar(room: SfuRoom) -> None:
         bob.send_encrypted(build_remb(1, 2**60, [video.ssrc]), "downlink")
         ann.send_encrypted(build_remb(1, 1, [1]), "uplink")
         bob.send_encrypted(build_rr(1, [])[:4] + b"\xff\xff\xff", "downlink")
+        absurd = ReportBlock(video.ssrc, 255, 0x7FFFFF, number * 5000, 2**32 - 1, 2**32 - 1, 2**32 - 1)
+        bob.send_encrypted(build_rr(1, [absurd]), "downlink")
+        ann.send_encrypted(build_rr(1, [ReportBlock(ann.sent_ssrcs["video"], 255, 0x7FFFFF, 1, 0, 0, 0)]), "uplink")
         if number % 60 == 0:
             await asyncio.sleep(0.1)
     await counted(room, "rtcp_flood", "key_frame_flood")

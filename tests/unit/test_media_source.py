@@ -261,6 +261,20 @@ def test_reports_keep_the_clock_and_carry_own_numbers(sent: Sent) -> None:
     assert forward.take_losses() == (0, 0)
 
 
+def test_repaired_sound_counts_as_lost_together_with_the_rest(sent: Sent) -> None:
+    stream = Stream(Kind.AUDIO)
+    forward, _ = stream.forward()
+    for number in range(1, 60):
+        stream.take(number)
+    first = sent[0][1]
+    forward.take_report(ReportBlock(forward.out.ssrc, 0, 0, first, 0, 0, 0), stream.clock.now_s)
+    forward.resend((first + 5, first + 9), stream.clock.now_s)
+    forward.resend((first + 9,), stream.clock.now_s)
+    assert forward.take_losses() == (0, 0), "a part of nothing would seem to be everything"
+    forward.take_report(ReportBlock(forward.out.ssrc, 0, 1, first + 50, 0, 0, 0), stream.clock.now_s)
+    assert forward.take_losses() == (50, 3)
+
+
 def test_counts_are_the_same_whoever_counts(sent: Sent) -> None:
     stream = Stream()
     early, early_line = stream.forward()

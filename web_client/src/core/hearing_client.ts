@@ -108,6 +108,11 @@ export class HearingClient extends EventTarget {
     return isWeak ? health : null;
   }
 
+  /** The network of this seat is too weak: only sound is sent to it. */
+  get arePicturesPaused(): boolean {
+    return this.view !== null && this.#health.get(this.view.me.seat_id)?.is_video_paused === true;
+  }
+
   nameOf(personId: string): string {
     return this.#latest?.names[personId] ?? "";
   }

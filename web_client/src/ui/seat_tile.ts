@@ -18,7 +18,8 @@ interface Mark {
 
 function pictureOf(client: HearingClient, seat: SeatView): MediaStream | null {
   if (seat.seat_id === client.view?.me.seat_id) return seat.is_camera_on ? client.local.preview : null;
-  return client.media.streams.of(seat.seat_id, "video");
+  // A face that stands still looks like somebody who says nothing.
+  return client.arePicturesPaused ? null : client.media.streams.of(seat.seat_id, "video");
 }
 
 /** What a person should know about this seat beyond the picture; the gravest thing only. */
@@ -30,6 +31,9 @@ function markOf(client: HearingClient, seat: SeatView, isSelf: boolean, hasPictu
   const weakness = client.weaknessOf(seat.seat_id);
   // Whoever is about to show something must know who cannot see it; a banner tells the person.
   if (weakness) return { icon: "signal-weak", text: weaknessText(weakness, isSelf), isWarning: true };
+  if (client.arePicturesPaused && !isSelf && seat.receiving.includes("video")) {
+    return { icon: "signal-weak", text: t("seat.picture_paused"), isWarning: true };
+  }
   if (seat.is_talking_with_clerk) return { icon: "chat", text: t("seat.talking"), isWarning: false };
   if (!seat.is_camera_on) return { icon: "cam-off", text: t("seat.camera_off"), isWarning: false };
   if (isSelf) return hasPicture ? null : { icon: "cam-off", text: t("seat.no_camera"), isWarning: false };
