@@ -169,3 +169,15 @@ async def test_the_interface_is_described(court: Court) -> None:
         paths = (await answer.json())["paths"]
     assert {"201", "401", "403", "410", "413", "415"} <= paths["/whip"]["post"]["responses"].keys()
     assert "delete" in paths["/whip/{session_id}"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+async def test_methods_kept_for_later_are_not_allowed(court: Court, method: str) -> None:
+    """RFC 9725, section 4.2: of the endpoint and of a session alike."""
+    party = court.people["party"][0]
+    _, _, headers = await post(court, await link_token(court, party))
+    for path in ("/whip", headers["Location"]):
+        async with court.http.request(method, f"{court.url}{path}") as answer:
+            assert answer.status == 405
+            assert answer.headers["Allow"]
+    assert presence(court, party) is Presence.PRESENT
