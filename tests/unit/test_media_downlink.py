@@ -9,10 +9,11 @@ from aiortc import RTCCertificate
 from media.ice import AddressSettings
 from media.plan import Kind
 from media.quality import Health
+from media.sfu import fast_path
 from media.sfu.connection import Surroundings
 from media.sfu.peer import MAX_ASKED, Downlink
 from media.sfu.rtcp import KeyFrameRequest, ReportBlock, build_nack, build_pli, build_rr
-from tests.unit.test_media_source import KEY, KeepingFanOut, Line, Stream
+from tests.unit.test_media_source import KEY, Line, Stream, WritingDown
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +88,9 @@ async def receiver(certificate: RTCCertificate, fan_out: None) -> Receiver:
 
 @pytest.fixture
 def fan_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KeepingFanOut, "sent", [])
-    monkeypatch.setattr("media.sfu.source.new_fan_out", KeepingFanOut)
+    """Nothing is encrypted here: what is sent in order is only written down."""
+    monkeypatch.setattr(fast_path, "_library", None)
+    monkeypatch.setattr("media.sfu.source.new_path", lambda *given: WritingDown(fast_path.new_path(*given), []))
 
 
 def pause(receiver: Receiver) -> None:
