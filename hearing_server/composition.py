@@ -173,6 +173,7 @@ def our_relay(config: Config) -> MediaEngine:
         addresses=media_addresses(config),
         advertise=config.media_advertise,
         port_range=config.media_ports,
+        rooms_per_process=config.media_rooms_per_process,
     )
 
 

@@ -23,6 +23,9 @@ class Config(BaseSettings):
     media_addresses: tuple[str, ...] = Field((), description="Local addresses for media; default from host.")
     media_advertise: str | None = Field(None, description="Public address when the service is behind NAT.")
     media_ports: tuple[int, int] | None = Field(None, description="Lowest and highest UDP port for media.")
+    media_rooms_per_process: int = Field(
+        1, ge=1, description="Hearings that share a relay process; more save memory, and fall together."
+    )
     turn_urls: tuple[str, ...] = Field((), description="turn:/turns: URLs for browsers that have only TCP or TLS.")
     turn_secret: SecretStr = Field(SecretStr(""), description="Secret shared with the TURN server (use-auth-secret).")
     link_valid_h: float = Field(72, gt=0, description="How long an unused personal link works, in hours.")

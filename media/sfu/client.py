@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from media.engine import (
     BadSdpError,
@@ -37,6 +38,8 @@ START_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 10.0
 HEARTBEAT_S = 2.0
 MAX_EVENTS = 10_000
+SPARE_PAUSE_S = 1.0
+"""Before a spare process that died is replaced: if the next one dies too, that must not take a whole core."""
 _FIRST_EPOCH_AT_S = 1_577_836_800  # 2020: epochs stay below 2^31 until 2088
 
 _ERRORS: dict[str, type[MediaError]] = {
@@ -184,7 +187,7 @@ class SfuEngine:
         advertise: public address to tell peers instead, behind NAT.
         port_range: lowest and highest UDP port.
         executable: the Python that runs the relay.
-        rooms_per_process: how many rooms share a process. More than one saves memory (about 60 MB each) and costs
+        rooms_per_process: how many rooms share a process. More than one saves memory (about 37 MB each) and costs
             isolation: a process that dies takes all its rooms.
     """
 
@@ -205,7 +208,7 @@ class SfuEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="hearing-relay-")
         self._executable = executable
         self._relays: dict[str, RelayProcess] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # while a room is being opened
         self._events: asyncio.Queue[EngineEvent] = asyncio.Queue(MAX_EVENTS)
         self._socket_numbers = count(1)
         self._spare: asyncio.Task[RelayProcess] | None = None
@@ -216,6 +219,14 @@ class SfuEngine:
         """The process that carries `room`."""
         relay = self._relays.get(room)
         return None if relay is None else relay.process.pid
+
+    @property
+    def spare_pid(self) -> int | None:
+        """The process that waits for the next room; None while there is none, or it is not ready yet."""
+        spare = self._spare
+        if spare is None or not spare.done() or spare.cancelled() or spare.exception() is not None:
+            return None
+        return spare.result().process.pid
 
     async def open_room(self, room: str) -> None:
         async with self._locks.setdefault(room, asyncio.Lock()):
@@ -348,6 +359,10 @@ class SfuEngine:
             raise RoomNotOpenError(room) from None
 
     def _on_end(self, relay: RelayProcess, cause: str) -> None:
+        if relay.process.pid == self.spare_pid:
+            logger.warning("the spare relay process ended: %s", cause)
+            self._spare = None
+            asyncio.get_running_loop().call_later(SPARE_PAUSE_S, self.warm_up)
         for room, carrier in list(self._relays.items()):
             if carrier is relay:
                 del self._relays[room]

@@ -88,7 +88,13 @@ class SfuRoom:
                 await self.engine.answer(offer.room, offer.peer, offer.connection, offer.epoch, offer.negotiation, sdp)
 
     async def join(
-        self, name: str, clip: Clip | None = None, *, slots: int = 2, on_packet: OnPacket | None = None
+        self,
+        name: str,
+        clip: Clip | None = None,
+        *,
+        slots: int = 2,
+        room: str = ROOM,
+        on_packet: OnPacket | None = None,
     ) -> ReplayPeer:
         """Connect `name`; with `clip` it sends. A second time it reconnects."""
         peer = self.peers.get(name)
@@ -96,7 +102,7 @@ class SfuRoom:
             peer = self.peers[name] = ReplayPeer(clip, addresses=LOOPBACK, on_packet=on_packet)
         else:
             await peer.restart()
-        await self.engine.open_peer(ROOM, name, sends=clip is not None, slots=slots)
+        await self.engine.open_peer(room, name, sends=clip is not None, slots=slots)
         await self.connected(name, "uplink", "downlink") if clip else await self.connected(name, "downlink")
         return peer
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from media.bench.processes import has_loaded
 from media.engine import OfferMade, RoomLost
 from media.plan import Kind, Plan
 from media.replay.clip import Clip
@@ -66,6 +67,19 @@ async def test_a_killed_relay_is_told_and_the_room_can_be_opened_again(clip: Cli
         await asyncio.gather(room.join("ann", clip), room.join("bob"))
         await room.flowing("bob", "ann")
         assert room.engine.worker_pid(ROOM) != pid
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at what is loaded as Linux shows it")
+async def test_no_decoder_is_in_a_process_that_strangers_send_to(clip: Clip) -> None:
+    async with sfu_room() as room:
+        await room.engine.apply(ROOM, plan(("ann", "bob")))
+        await asyncio.gather(room.join("ann", clip), room.join("bob"))
+        await room.flowing("bob", "ann")
+        pid = room.engine.worker_pid(ROOM)
+        assert pid is not None
+        assert has_loaded(pid, "libsrtp") or has_loaded(pid, "_binding"), "control: it is the relay"
+        assert has_loaded(os.getpid(), "libavcodec"), "control: this test encodes"
+        assert not has_loaded(pid, "libavcodec")
 
 
 async def test_rooms_may_share_a_process_and_die_together() -> None:
