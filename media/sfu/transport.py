@@ -129,7 +129,9 @@ class Transport:
         self.tx_session: Any = None
         self.tx: Any = None  # its C session
         self._paths: tuple[StreamPath, ...] = ()
-        self._stranger_budget = TokenBucket(rate_per_s=100, burst=200)  # each costs an HMAC, and an answer
+        self._user = f"{self._connection.local_username}:".encode()
+        self._peer_budget = TokenBucket(rate_per_s=200, burst=400)
+        self._stranger_budget = TokenBucket(rate_per_s=100, burst=200)
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._heard_s = self._time()
@@ -300,23 +302,40 @@ class Transport:
 
     def _pass_on(self, host: HostSocket, data: bytes, address: tuple[str, int]) -> None:
         route = self.route
-        is_peer = route is not None and self._is_proven(route, host, address)
-        if data[0] >= 20 and route is not None and not is_peer:
+        is_stun = data[0] < 4
+        if route is not None:
+            is_peer = self._is_proven(route, host, address)
+        else:
+            is_peer = not is_stun and self._is_expected(host, address)
+        if not is_stun and not is_peer:
             self._dropped["wrong_source"] += 1
             return
-        if not is_peer and not self._stranger_budget.take(self._time()):
+        # Checks cost an HMAC and an answer. Those of strangers must not use up what the peer needs to connect.
+        is_ours = is_peer or self._is_addressed_to_us(host, data)
+        if not (self._peer_budget if is_ours else self._stranger_budget).take(self._time()):
             self._dropped["flood"] += 1
             return
-        if self._connection._queue.qsize() > MAX_QUEUED_HANDSHAKE:
+        if not is_stun and self._connection._queue.qsize() > MAX_QUEUED_HANDSHAKE:
             self._dropped["flood"] += 1
             return
         try:
+            if is_stun:
+                aioice.stun.parse_message(data)  # what cannot be read aioice takes for DTLS, from anybody
             aioice.ice.StunProtocol.datagram_received(host.protocol, data, address)
-            if is_peer and data[0] < 4:
+            if route is not None and is_peer and is_stun:
                 self._heard_s = self._time()
         except Exception as error:
             self._dropped["bad_stun"] += 1
             logger.debug("datagram dropped: %s", type(error).__name__)
+
+    def _is_expected(self, host: HostSocket, address: tuple[str, int]) -> bool:
+        """Whether the peer has named this address, or proven it by a check, though no pair is nominated yet."""
+        pairs = self._connection._check_list
+        return any(one.protocol is host.protocol and one.remote_addr == address for one in pairs)
+
+    def _is_addressed_to_us(self, host: HostSocket, data: bytes) -> bool:
+        """Whether a check names our fragment, which only the offer told, or answers one of our own."""
+        return self._user in data or data[8:20] in host.protocol.transactions
 
     async def _connect(self, answer: Answer) -> None:
         try:
