@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -79,6 +79,9 @@ def hearings(
     people: Annotated[int, typer.Option(min=2, help="People in each.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of the measurement.")] = 10,
     against: Against = "",
+    rooms_per_process: Annotated[
+        int | None, typer.Option(min=1, help="Hearings that share a relay process [as configured].")
+    ] = None,
     compiled: FastPath = None,
     clips: Clips = None,
     as_json: Json = False,
@@ -91,7 +94,7 @@ def hearings(
         against=_names(against, ("janus",)),
         clip_folder=clips or default_clip_folder(),
     )
-    document = _run(lambda progress: benchmark.run(_maker(compiled), progress))
+    document = _run(lambda progress: benchmark.run(_maker(compiled, rooms_per_process), progress))
     _print(document, as_json, _hearings_in_words)
 
 
@@ -107,7 +110,7 @@ def soak(
 ) -> None:
     """Let people join, leave, mute and reconnect at random: memory, descriptors and threads must stay flat.
 
-    Exit code 1: they did not, or somebody could not connect. Runs under five minutes are not judged.
+    Exit code 1: they did not, or somebody could not connect. Memory is judged in runs of five minutes and more.
     """
     benchmark = SoakBenchmark(
         minutes=minutes, hearings=count, people=people, seed=seed, clip_folder=clips or default_clip_folder()
@@ -120,13 +123,13 @@ def soak(
         raise typer.Exit(EXIT_FOUND_WANTING)
 
 
-def _maker(compiled: bool | None) -> MakeEngine:
+def _maker(compiled: bool | None, rooms_per_process: int | None = None) -> MakeEngine:
     """Return what makes the engine. Its processes read from the environment whether they may use compiled code."""
     if compiled is not None:
         os.environ[PURE_VARIABLE] = "0" if compiled else "1"
 
     def make(folder: Path) -> MediaEngine:
-        return our_relay(configured(host="127.0.0.1", data_dir=folder))
+        return our_relay(configured(host="127.0.0.1", data_dir=folder, media_rooms_per_process=rooms_per_process))
 
     return make
 
@@ -206,10 +209,14 @@ def _hearings_in_words(document: Document) -> str:
     return "\n".join([row("hearing", document), *others])
 
 
+_VERDICTS: Final = {True: "Flat.", False: "NOT flat.", None: "Too short to judge memory; all else is flat."}
+
+
 def _soak_in_words(document: Document) -> str:
     grown = document["growth"]
     return (
-        f"After {document['warm_up_s']:.0f} s of warm-up: memory {100 * grown['rss_ratio']:+.1f} %,"
+        f"{_VERDICTS[document['is_flat']]} After {document['warm_up_s']:.0f} s of warm-up:"
+        f" memory {100 * grown['rss_ratio']:+.1f} %,"
         f" descriptors {grown['descriptors']:+.0f}, threads {grown['threads']:+.0f}, sockets {grown['binds']:+.0f};"
         f" {sum(document['actions'].values())} actions, {sum(document['failures'].values())} failures."
     )

@@ -29,8 +29,22 @@ _MEAN_PAUSE_S: Final = 1.0
 _SETTLE_S: Final = 5.0
 _MOST_WARM_UP_S: Final = 180.0
 _FLAT: Final = 0.05
-_SHORTEST_JUDGED_MIN: Final = 5.0
-_STEADY: Final = ("descriptors", "threads", "binds")
+SHORTEST_JUDGED_MIN: Final = 5.0
+"""Before that, memory still grows by what every process takes once: code that runs for the first time, and buffers."""
+
+_STEADY: Final = ("descriptors", "threads", "binds", "client_tasks")
+
+
+def verdict(grown: Mapping[str, float], failures: Mapping[str, int], *, is_long: bool) -> bool | None:
+    """Return whether everything stayed flat. None: nothing else grew, but the run was too short to judge memory.
+
+    Args:
+        grown: By how much each of descriptors, threads, binds and client_tasks has grown, and `rss_ratio`, by which
+            share memory has.
+    """
+    if failures or any(grown[name] > 0 for name in _STEADY):
+        return False
+    return grown["rss_ratio"] < _FLAT if is_long else None
 
 
 @dataclass(slots=True)
@@ -69,13 +83,17 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoakBenchmark:
-    """`hearings` rooms with `people` seats, `minutes` long; the same `seed` gives the same course of events."""
+    """`hearings` rooms with `people` seats, `minutes` long; the same `seed` gives the same course of events.
+
+    Memory is judged in runs of at least `judged_from_min`, everything else always.
+    """
 
     minutes: float
     hearings: int = 2
     people: int = 4
     seed: int = 1
     clip_folder: Path | None = None
+    judged_from_min: float = SHORTEST_JUDGED_MIN
 
     async def run(self, make: MakeEngine, progress: OnProgress) -> dict[str, Any]:
         """Return the document that `--json` prints."""
@@ -191,8 +209,7 @@ class _Course:
     def _document(self, warm_up_s: float, before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Any]:
         grown = {name: after[name] - before[name] for name in _STEADY}
         grown["rss_ratio"] = after["rss_mib"] / before["rss_mib"] - 1 if before["rss_mib"] else 0.0
-        is_flat = grown["rss_ratio"] < _FLAT and all(grown[name] <= 0 for name in _STEADY)
-        is_long = self._soak.minutes >= _SHORTEST_JUDGED_MIN
+        is_long = self._soak.minutes >= self._soak.judged_from_min
         return {
             "minutes": self._soak.minutes,
             "seed": self._soak.seed,
@@ -203,7 +220,7 @@ class _Course:
             "failures": dict(self._failed),
             "growth": grown,
             "rss_trend": growth([(row["at_s"], row["rss_mib"]) for row in self._samples], warm_up_s=warm_up_s),
-            "is_flat": is_flat and not self._failed if is_long else None,
+            "is_flat": verdict(grown, self._failed, is_long=is_long),
             "samples": self._samples,
             "machine": machine_facts(),
         }

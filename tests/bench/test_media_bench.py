@@ -71,6 +71,15 @@ def test_two_small_hearings() -> None:
     assert document["cpu_percent"] > 0
 
 
+def test_hearings_that_share_a_process() -> None:
+    code, document, stderr = bench(
+        "hearings", "--count", "2", "--people", "2", "--seconds", "1", "--rooms-per-process", "2"
+    )
+    assert code == 0, stderr
+    assert document["streams"] == 2 * 2 * 2
+    assert document["processes"] == 2, "one for both, and the spare one"
+
+
 @pytest.mark.full
 def test_people_come_and_go_for_a_minute() -> None:
     code, document, stderr = bench("soak", "--minutes", "1", "--hearings", "1", "--people", "3", "--seed", "2")
