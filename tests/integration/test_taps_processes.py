@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import time
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import numpy as np
 import pytest
 
-from media.taps.audio_tap import AudioTap
+from media.taps.audio_tap import MAX_QUEUED_CHUNKS, AudioTap
 from media.taps.input_socket import Address, TapInput
 from media.taps.video_tap import TappedPicture, VideoTap
 from media.taps.worker_messages import PcmChunk
@@ -103,6 +104,76 @@ async def test_a_killed_worker_is_replaced_at_the_same_address_and_others_do_not
         assert video.process.process_id != process_id
         assert wanted
         assert (audio.process.process_id, audio.process.restarts) == (other_id, 0)
+        collecting.cancel()
+        await asyncio.wait([collecting])
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+async def test_sound_goes_on_after_a_worker_died_and_the_reader_is_told_of_the_hole(
+    send: Callable[[Address, int], None], blow: signal.Signals
+) -> None:
+    interruptions: list[int] = []
+    async with AudioTap(on_interrupted=interruptions.append) as audio:
+        chunks: list[object] = []
+        collecting = asyncio.create_task(_collect(audio.chunks(), chunks))
+        send(audio.process.address, 0)
+        await _until(lambda: len(chunks) >= 10)
+        assert interruptions == []
+        process_id = audio.process.process_id
+        assert process_id is not None
+        os.kill(process_id, blow)
+        await _until(lambda: interruptions == [1])
+        seen = len(chunks)
+        await _until(lambda: len(chunks) > seen + 10)
+        assert audio.process.process_id != process_id
+        with pytest.raises(ProcessLookupError):
+            os.kill(process_id, 0)
+        last, first = chunks[seen - 1], chunks[seen]
+        assert isinstance(last, PcmChunk)
+        assert isinstance(first, PcmChunk)
+        assert first.captured_s > last.captured_s + last.duration_s + 0.05, "the hole shows in the times"
+        assert abs(time.time() - first.captured_s) < 30
+        collecting.cancel()
+        await asyncio.wait([collecting])
+
+
+async def test_a_slow_reader_gets_the_newest_picture_and_loses_the_oldest_sound(
+    send: Callable[[Address, int], None],
+) -> None:
+    async with VideoTap(fps=5.0) as video:
+        send(video.process.address, 1)
+        await _until(lambda: video.dropped >= 5)  # nobody reads
+        read_s = time.time()
+        picture = await anext(video.pictures())
+        assert 0 <= read_s - picture.captured_at.timestamp() < 5, "the newest, not the first of many"
+    audio = AudioTap()  # without a worker: a minute of sound would take a minute
+    for number in range(MAX_QUEUED_CHUNKS + 50):
+        audio._on_item(PcmChunk(number / 10, False, bytes(3200)))
+    assert audio.dropped == 50
+    chunks: list[object] = []
+    collecting = asyncio.create_task(_collect(audio.chunks(), chunks))
+    await _until(lambda: len(chunks) == MAX_QUEUED_CHUNKS)
+    collecting.cancel()
+    await asyncio.wait([collecting])
+    first = chunks[0]
+    assert isinstance(first, PcmChunk)
+    assert first.captured_s == 5.0
+
+
+async def test_junk_at_the_input_is_counted_and_the_worker_goes_on(send: Callable[[Address, int], None]) -> None:
+    async with AudioTap() as audio:
+        address = audio.process.address
+        chance = random.Random(3)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(200):
+                stranger.sendto(chance.randbytes(chance.randrange(1, 1700)), address)
+        await _until(lambda: audio.process.refused >= 50)  # what the socket's buffer held
+        await asyncio.sleep(1.5)  # the input keeps to one sender until that is silent
+        send(address, 0)
+        chunks: list[object] = []
+        collecting = asyncio.create_task(_collect(audio.chunks(), chunks))
+        await _until(lambda: any(isinstance(chunk, PcmChunk) and any(chunk.samples) for chunk in chunks))
+        assert audio.process.restarts == 0
         collecting.cancel()
         await asyncio.wait([collecting])
 

@@ -129,6 +129,26 @@ def test_two_pictures_a_second_with_the_time_they_were_taken(pt: int, video: tup
         assert picture.captured_s == pytest.approx(START_S + number * 0.5, abs=0.15)
 
 
+def test_pictures_go_on_when_the_sender_changes_its_codec() -> None:
+    """A browser may renegotiate, or come anew with another: then with another SSRC, in the middle of everything."""
+    owner = Owner()
+    work = VideoWork(owner.send, {"fps": 2.0, "max_width": 160})
+    _run(work, TappedSeat(START_S, video=vp8_frames(40, 320, 240)), 0, 3)
+    before = len(owner.pictures)
+    assert before >= 5
+    h264 = TappedSeat(START_S + 3, seed=2, video=h264_frames(40, 320, 240), video_pt=H264_PT)
+    _run(work, h264, 3, 6)
+    between = len(owner.pictures)
+    assert between - before >= 5
+    again = TappedSeat(START_S + 6, seed=2, video=vp8_frames(40, 320, 240))
+    again.video_stream.ssrc = h264.video_stream.ssrc  # the same stream, another payload type
+    _run(work, again, 6, 9)
+    assert len(owner.pictures) - between >= 5
+    for picture in owner.pictures:
+        assert 30 < np.frombuffer(picture.rgb, np.uint8).mean() < 90
+    assert [p.captured_s for p in owner.pictures] == sorted(p.captured_s for p in owner.pictures)
+
+
 def test_a_flash_is_seen_when_it_was() -> None:
     owner = Owner()
     work = VideoWork(owner.send, {"fps": 5.0})
