@@ -86,6 +86,20 @@
     return null;
   }
 
-  window.hearingProbe = { connections, last, moments, notice, read, firstFrame, socket: null };
+  // Resolves with the time (ms since 1970) at which `count` people were first seen and heard, looked for every 20 ms.
+  async function everybody(count, giveUpAfterMs) {
+    const end = performance.now() + giveUpAfterMs;
+    while (performance.now() < end) {
+      const streams = Object.entries((await read()).streams);
+      const alive = (kind, what) => streams.filter(([name, one]) => name.endsWith(`/${kind}`) && one[what] > 0).length;
+      if (alive("video", "frames") >= count && alive("audio", "packets") >= count) {
+        return performance.timeOrigin + performance.now();
+      }
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+    return null;
+  }
+
+  window.hearingProbe = { connections, last, moments, notice, read, firstFrame, everybody, socket: null };
   setInterval(read, 500); // so that a connection that is closed later has been counted
 })();
