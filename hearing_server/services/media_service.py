@@ -224,6 +224,9 @@ class MediaService:
                     room.health.pop(seat_id, None)
                     room.ingests.pop(seat_id, None)
                     await self._engine.close_peer(hearing_id, seat_id)
+                if not room.seats:  # the next one to come opens it again; a process a hearing would add up for ever
+                    await self._engine.close_room(hearing_id)
+                    room.is_open = False
             except EngineDownError:
                 logger.warning("the relay is down; the plan is applied when it is back", extra={"room": hearing_id})
             except MediaError:

@@ -67,9 +67,9 @@ class Source:
         self.is_published = False  # the plan wants this stream; otherwise nothing of it goes further than here
         self.forwards: list[Forward] = []
         self.taps: list[Tap] = []
-        self.path = new_path(ssrc, payload_types, CLOCK_RATE[kind], transport.count)
+        self._payload_types = frozenset(payload_types) - MEDIA_OF_RTX.keys()  # RTX has an SSRC of its own
+        self.path = new_path(ssrc, self._payload_types, CLOCK_RATE[kind], transport.count)
         self.reception = Reception(CLOCK_RATE[kind], self.path.flow)
-        self._payload_types = frozenset(payload_types)
         self._transport = transport
         self._timers = timers
         self._timer: asyncio.TimerHandle | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hearing_server.config import Config
@@ -108,6 +109,35 @@ async def test_everybody_is_back_after_the_media_process_was_killed(court: Court
     log = await court.service.office.hearings._events.read(court.hearing_id)
     assert [one.type for one in log if one.type.startswith("media:")] == ["media:lost", "media:restored"]
     assert court.service.office.hearings.hearing(court.hearing_id).state.value == "in_session"
+
+
+async def test_the_media_process_ends_when_nobody_is_left_and_is_there_for_who_returns(
+    court: Court, clip: Clip
+) -> None:
+    engine = court.service.engine
+    assert isinstance(engine, SfuEngine)
+    async with AsyncExitStack() as visit:
+        judge, party = [
+            await visit.enter_async_context(MediaClient(await court.join(role), clip))
+            for role in ("presiding_judge", "party")
+        ]
+        await judge.client.ask("start")
+        await until_true(lambda: judge.received(party.seat_id) > 20)
+        pid = engine.worker_pid(court.hearing_id)
+        assert pid is not None
+        await party.client.socket.close()
+        async with asyncio.timeout(60):
+            while (stats := await court.service.media.stats(court.hearing_id)) and party.seat_id in stats.peers:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        assert engine.worker_pid(court.hearing_id) == pid, "control: one is left"
+        await judge.client.socket.close()
+        await until_true(lambda: engine.worker_pid(court.hearing_id) is None)
+        await until_true(lambda: not psutil.pid_exists(pid))
+    judge, party = await join(court, clip, "presiding_judge"), await join(court, clip, "party")
+    await judge.client.ask("resume")  # without its judge the hearing was interrupted
+    await until_true(lambda: judge.received(party.seat_id) > 20)
+    log = await court.service.office.hearings._events.read(court.hearing_id)
+    assert not [one.type for one in log if one.type.startswith("media:")], "nothing was lost"
 
 
 async def test_an_observer_receives_and_can_send_nothing(court: Court, clip: Clip) -> None:
