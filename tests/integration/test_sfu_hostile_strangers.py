@@ -157,6 +157,44 @@ async def test_a_flood_does_not_keep_people_from_connecting(clip: Clip, what: st
         assert stranger.targets
 
 
+def goodbye() -> bytes:
+    """Return an alert in the clear that says the DTLS connection ends (RFC 6347, 4.1; RFC 5246, 7.2)."""
+    return b"\x15\xfe\xfd" + bytes(2) + os.urandom(6) + b"\x00\x02\x01\x00"
+
+
+FORGED: Final[dict[str, tuple[Callable[[], bytes], str | None]]] = {
+    "checks": (check_with_wrong_credentials, "flood"),
+    "hellos": (client_hello, None),  # a peer may begin anew (RFC 5764), so that these go as far as DTLS itself
+    "goodbyes": (goodbye, None),
+    "handshakes": (lambda: b"\x16\xfe\xfd" + os.urandom(200), None),
+    "broken checks": (lambda: check_with_wrong_credentials()[:-1], "bad_stun"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+async def test_a_flood_with_the_peers_own_address_ends_nothing(clip: Clip, what: str) -> None:
+    write, reason = FORGED[what]
+    async with sfu_room() as room:
+        await room.engine.apply(ROOM, plan(("ann", "bob"), ("ann", "cleo"), ("bob", "cleo")))
+        await asyncio.gather(room.join("ann", clip), room.join("bob", clip), room.join("cleo"))
+        await asyncio.gather(room.flowing("bob", "ann"), room.flowing("cleo", "ann"), room.flowing("cleo", "bob"))
+        ann = room.peers["ann"]
+        for _ in range(20):
+            for _ in range(60):
+                ann.send_raw(write(), "uplink")
+                ann.send_raw(write(), "downlink")
+            await asyncio.sleep(0.05)
+        if reason is not None:
+            async with asyncio.timeout(45):
+                while await room.dropped(reason) < 100:  # noqa: ASYNC110 (polls the relay)
+                    await asyncio.sleep(0.1)
+        await asyncio.gather(*(room.flowing(*pair, more=100) for pair in (("bob", "ann"), ("cleo", "ann"))))
+        sound = room.reception("cleo", "bob", Kind.AUDIO)
+        assert sound is not None
+        assert (sound.lost, sound.duplicates) == (0, 0), "others do not notice"
+        assert {ann.state("uplink"), ann.state("downlink")} == {"connected"}
+
+
 async def test_a_stranger_with_the_peers_own_packets_is_not_heard(clip: Clip) -> None:
     """Whoever overhears a datagram and sends it first, from elsewhere, is no peer; the original still counts."""
     async with sfu_room() as room:
