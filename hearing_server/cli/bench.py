@@ -202,7 +202,7 @@ def _hearings_in_words(document: Document) -> str:
         return (
             f"{name}: {one.get('starved', '-')} starved streams, p95 {_figure(one.get('latency_p95_ms'))} ms,"
             f" {_figure(one.get('cpu_percent'), ' %', 1)} of a core, {_figure(one.get('rss_mib'), ' MiB', 0)},"
-            f" {one.get('binds', '-')} UDP sockets"
+            f" {one.get('binds', '-')} UDP sockets; the load sent {_figure(one.get('sent_ratio'))} of what was due"
         )
 
     others = [row("janus", document["janus"])] if document["janus"] else []

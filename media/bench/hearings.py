@@ -20,7 +20,7 @@ _WARM_UP_S: Final = 3.0
 _KEYS: Final = (
     "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "rss_mib", "pss_mib", "binds", "threads", "processes",
     "loss_ratio", "us_per_packet", "packets_per_s", "frames_per_s", "streams", "starved", "load_percent_of_core",
-    "error", "version", "compiled",
+    "sent_ratio", "error", "version", "compiled",
 )  # fmt: skip
 
 

@@ -12,13 +12,17 @@ from media.bench.engines import Engine
 from media.bench.figures import loss_ratio, ratio
 from media.bench.layout import Layout, streams_of
 from media.bench.processes import footprint, udp_binds
+from media.replay.clip import AUDIO_FRAME_S
 
 logger = logging.getLogger(__name__)
 
 WARM_UP_S: Final = 1.5
 
 Row = dict[str, Any]
-"""The figures of one window. `error` instead of figures: the engine broke down under the load."""
+"""The figures of one window. `error` instead of figures: the engine broke down under the load.
+
+`sent_ratio` tells whether the load itself kept up: sound that it sent, as a share of what was due.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +73,15 @@ async def _measure(engine: Engine, layout: Layout, window: Window, load: Child) 
     measured = await load.call("measure", pids=carrying, seconds=window.seconds, due=due, timeout_s=window.seconds + 60)
     pids = engine.pids()
     held = footprint(pids)
-    row = row_of(measured, streams_of(layout))
+    row = row_of(measured, streams_of(layout), sum(seat.sends for seat in layout))
     row.update(asdict(held), binds=udp_binds(pids))
     return {**row, **engine.facts()}
 
 
-def row_of(measured: dict[str, Any], streams: int) -> Row:
+def row_of(measured: dict[str, Any], streams: int, senders: int) -> Row:
     """Return the figures of one window from what the load counted.
 
-    `streams`: how many of each kind there ought to be.
+    `streams`: how many of each kind there ought to be. `senders`: how many people send them.
     """
     wall_s = measured["wall_s"]
     packets = measured["audio"]["packets"] + measured["video"]["packets"]
@@ -95,6 +99,7 @@ def row_of(measured: dict[str, Any], streams: int) -> Row:
         "frames_per_s": measured["video"]["frames"] / wall_s / streams,
         "streams": measured["audio"]["streams"] + measured["video"]["streams"],
         "starved": measured["starved"],
+        "sent_ratio": ratio(measured["audio"]["sent"] * AUDIO_FRAME_S, senders * wall_s),
         "load_percent_of_core": 100 * measured["load_cpu_s"] / wall_s,
         "seconds": wall_s,
     }

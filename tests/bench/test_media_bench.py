@@ -69,6 +69,7 @@ def test_two_small_hearings() -> None:
     assert document["streams"] == 2 * 2 * 2, "two receivers a hearing, sound and picture each"
     assert document["binds"] == 2 * 2 * 2, "two connections for each of four people"
     assert document["cpu_percent"] > 0
+    assert 0.5 < document["sent_ratio"] < 1.1
 
 
 def test_hearings_that_share_a_process() -> None:
