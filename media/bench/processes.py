@@ -63,8 +63,11 @@ def footprint(pids: Iterable[int]) -> Footprint:
 
 
 def udp_binds(pids: Iterable[int]) -> int:
-    """Return how many bound UDP sockets `pids` hold; a socket that several hold counts once."""
-    inodes: set[str] = set()
+    """Return to how many UDP addresses and ports the sockets of `pids` are bound: what a firewall would have to know.
+
+    A socket that several processes hold counts once, and so do several sockets on one port.
+    """
+    bound: dict[str, tuple[str, str]] = {}  # inode -> address family and local address
     held: set[str] = set()
     for pid in pids:
         folder = _PROC / str(pid)
@@ -73,7 +76,9 @@ def udp_binds(pids: Iterable[int]) -> int:
                 lines = (folder / "net" / table).read_text().splitlines()[1:]
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            inodes.update(line.split()[9] for line in lines)
+            for line in lines:
+                fields = line.split()
+                bound[fields[9]] = table, fields[1]
         for descriptor in _entries(folder / "fd"):
             try:
                 target = os.readlink(folder / "fd" / descriptor)
@@ -81,7 +86,7 @@ def udp_binds(pids: Iterable[int]) -> int:
                 continue
             if target.startswith("socket:["):
                 held.add(target[8:-1])
-    return len(inodes & held)
+    return len({bound[inode] for inode in held & bound.keys()})
 
 
 def has_loaded(pid: int, library: str) -> bool:

@@ -34,6 +34,12 @@ def test_bound_udp_sockets_are_counted_once() -> None:
         again = os.dup(first.fileno())
         assert udp_binds([ME]) == before + 2
         os.close(again)
+        with socket.socket(type=socket.SOCK_DGRAM) as third, socket.socket(type=socket.SOCK_DGRAM) as fourth:
+            for one in (third, fourth):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            third.bind(("127.0.0.1", 0))
+            fourth.bind(third.getsockname())
+            assert udp_binds([ME]) == before + 3, "two on one port"
     assert udp_binds([ME]) == before
 
 
