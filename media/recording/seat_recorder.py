@@ -121,7 +121,7 @@ class SeatRecorder:
             self._problem(ProblemCode.STALLED_INPUT, at_s, kind, cleared=True)
         source.is_expected = is_sending
         source.begin(at_s)
-        source.intake.forget()
+        source.intake.interrupt()
         if not is_sending:
             self._gaps.open(kind, cause, at_s)
             if kind is Kind.AUDIO:

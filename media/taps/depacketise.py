@@ -40,6 +40,7 @@ class Depacketiser:
 
     def __init__(self, codec: Codec, wait_s: float = REORDER_WAIT_S) -> None:
         self.codec = codec
+        self._wait_s = wait_s
         self._order = ReorderBuffer(wait_s)
         self._ticks = Unwrapper(TIMESTAMP_BITS)
         self._assembler: _Vp8Assembler | _H264Assembler | None = None
@@ -59,6 +60,13 @@ class Depacketiser:
     def is_waiting(self) -> bool:
         """Whether packets are held because an earlier one is missing: `poll` is needed."""
         return self._order.is_waiting
+
+    def interrupt(self) -> None:
+        """Leave out what comes until the next packet that is pushed. Timestamps go on, and a decoder has to begin."""
+        self._order = ReorderBuffer(self._wait_s)
+        if self._assembler is not None:
+            self._assembler.reset()
+            self.needs_key = True
 
     def push(self, packet: RtpPacket, at_s: float) -> list[Frame | Loss]:
         """Take a packet that arrived at `at_s` (any clock in seconds that does not go back)."""

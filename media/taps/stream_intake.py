@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from media.plan import Kind
 from media.taps.depacketise import REORDER_WAIT_S, Depacketiser, Frame, Loss
@@ -12,6 +13,10 @@ _KIND_CODECS: Mapping[Kind, frozenset[Codec]] = {
     Kind.AUDIO: frozenset({Codec.OPUS}),
     Kind.VIDEO: frozenset({Codec.VP8, Codec.H264}),
 }
+
+MAX_RETURN_ERROR_S: Final = 1.0
+"""A stream that was interrupted and whose first frame then is this far from where its clock has it: a clock that stood
+still meanwhile. A transit time is far less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class StreamIntake:
         self._wait_s = wait_s
         self._depacketiser: Depacketiser | None = None
         self._stray: RtpPacket | None = None
+        self._was_interrupted = False
 
     @property
     def codec(self) -> Codec | None:
@@ -59,6 +65,12 @@ class StreamIntake:
     def forget(self) -> None:
         """Begin anew with the next packet, as after a pause."""
         self.clock = self.ssrc = self._depacketiser = self._stray = None
+
+    def interrupt(self) -> None:
+        """Nothing is wanted for a while, as of a muted microphone; the stream and its clock are the same afterwards."""
+        self._was_interrupted = True
+        if self._depacketiser is not None:
+            self._depacketiser.interrupt()
 
     def push(self, datagram: bytes, at_s: float) -> list[Arrival]:
         """Take a datagram that arrived at `at_s`."""
@@ -104,12 +116,18 @@ class StreamIntake:
 
     def _timed(self, out: list[Arrival], parts: list[Frame | Loss], at_s: float) -> list[Arrival]:
         for part in parts:
-            if isinstance(part, Frame) and self.clock is not None and not self.clock.on_frame(part.ticks, at_s):
+            if isinstance(part, Frame) and self.clock is not None and not self._is_in_time(self.clock, part, at_s):
                 self.clock = StreamClock(self.clock.clock_hz)
                 self.clock.on_frame(part.ticks, at_s)
                 out.append(NewStream(self.ssrc or 0, self.codec or Codec.OPUS))
             out.append(part)
         return out
+
+    def _is_in_time(self, clock: StreamClock, frame: Frame, at_s: float) -> bool:
+        was_interrupted, self._was_interrupted = self._was_interrupted, False
+        if was_interrupted and clock.last_ticks is not None:
+            return abs(clock.wall_s(frame.ticks) - at_s) <= MAX_RETURN_ERROR_S and clock.on_frame(frame.ticks, at_s)
+        return clock.on_frame(frame.ticks, at_s)
 
     def _on_reports(self, datagram: bytes, at_s: float) -> None:
         for report in parse_sender_reports(datagram):

@@ -202,7 +202,8 @@ def test_a_camera_that_brings_nothing_does_not_hold_up_the_sound(room: Courtroom
     assert [p.kind for p in room.of(RecorderProblem) if p.code is ProblemCode.STALLED_INPUT] == [Kind.VIDEO]
 
 
-def test_camera_off_and_on_again(room: Courtroom) -> None:
+def test_camera_off_and_on_again(tmp_path: Path) -> None:
+    room = Courtroom(tmp_path / "witness", roll_after_s=50.0, most_s=60.0)
     seat = _seat()
     room.recorder.start(BOTH, START_S)
     room.run(seat, 4)
@@ -221,6 +222,7 @@ def test_camera_off_and_on_again(room: Courtroom) -> None:
     assert pictures <= 100
     assert sounds == seat.audio_sent
     assert not room.of(RecorderProblem)
+    assert len(room.files()) == 1, "sound went on, and the file can hold the picture"
 
 
 def test_what_is_sent_while_muted_is_not_recorded(room: Courtroom) -> None:
@@ -237,6 +239,43 @@ def test_what_is_sent_while_muted_is_not_recorded(room: Courtroom) -> None:
     assert room.decoded()[1] == pytest.approx(4 * 50 + 2 * 50 - 16, abs=2)
     (gap,) = room.of(GapClosed)
     assert (gap.cause, round((gap.at - gap.opened_at).total_seconds(), 1)) == (GapCause.MUTE, 3.0)
+    assert len(room.files()) == 1
+    times = [at for at, _ in decode(room.files()[0])[1]]
+    hole_s, begins_s = max((later - earlier, earlier) for earlier, later in itertools.pairwise(times))
+    assert hole_s == pytest.approx(3.0, abs=0.1), "in the file the silence lasts as long as it did"
+    assert begins_s == pytest.approx(4 - 0.3 - DELAY_S, abs=0.15)
+
+
+def test_a_mute_in_which_the_sender_clock_stood_still_begins_a_new_segment(room: Courtroom) -> None:
+    seat = _seat(video=())
+    room.recorder.start([Kind.AUDIO], START_S)
+    room.run(seat, 4)
+    room.recorder.expect(Kind.AUDIO, False, GapCause.MUTE, room.now_s)
+    room.run(seat, 3)
+    seat.audio_stream.first_timestamp = (seat.audio_stream.first_timestamp - 3 * 48_000) % 2**32
+    room.recorder.expect(Kind.AUDIO, True, GapCause.MUTE, room.now_s)
+    room.run(seat, 2)
+    room.close()
+    assert len(room.files()) == 2
+    last = room.of(SegmentClosed)[-1].last_at
+    assert last is not None
+    assert last.timestamp() == pytest.approx(room.now_s, abs=0.15), "control: its times are right"
+
+
+def test_timestamps_that_wrap_while_muted_stay_in_their_place(room: Courtroom) -> None:
+    seat = _seat(video=())
+    wraps_at_s = START_S + 6
+    seat.audio_stream.first_timestamp = (2**32 - round((wraps_at_s % 1_000_000) * 48_000)) % 2**32
+    room.recorder.start([Kind.AUDIO], START_S)
+    room.run(seat, 4)
+    room.recorder.expect(Kind.AUDIO, False, GapCause.MUTE, room.now_s)
+    room.run(seat, 4)
+    room.recorder.expect(Kind.AUDIO, True, GapCause.MUTE, room.now_s)
+    room.run(seat, 1)
+    room.close()
+    (closed,) = room.of(SegmentClosed)
+    assert closed.last_at is not None
+    assert closed.last_at.timestamp() == pytest.approx(room.now_s, abs=0.15)
 
 
 def test_a_pause_ends_the_files_and_nothing_of_it_is_recorded(room: Courtroom) -> None:
