@@ -55,6 +55,9 @@ NOTHING_IS_RECORDED = (
 )
 """The gravest first. With the others the recording goes on."""
 
+LATE_START_S = 2.0
+"""A recorder opens a seat's first file when its first key frame has come, which takes part of a second."""
+
 Problem = tuple[RecorderProblemCode, SeatId | None]
 """(what, whose record; None: everybody's)."""
 
@@ -67,6 +70,12 @@ class Recording:
     gaps: Mapping[SeatId, frozenset[int]] = field(default_factory=lambda: MappingProxyType({}))
     open_gaps: frozenset[tuple[SeatId, int]] = frozenset()
     problems: Mapping[Problem, datetime] = field(default_factory=lambda: MappingProxyType({}))  # -> since when
+    late_starts: Mapping[SeatId, frozenset[int]] = field(default_factory=lambda: MappingProxyType({}))
+    sizes: Mapping[SeatId, Size] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Size = tuple[int, int]
+"""(width, height) of a picture, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +110,33 @@ class RecordSegmentClosed(SystemCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSegmentOpened(SystemCommand):
+    """`opened_at`: time 0 of the file. `expected_at`: since when the seat should have been recorded, where this is its
+    first segment; else None. `width`, `height`: of its first picture; None: it holds sound only.
+    """
+
+    type: ClassVar[str] = "record_segment_opened"
+    seat_id: SeatId
+    number: int
+    opened_at: datetime
+    expected_at: datetime | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordResolution(SystemCommand):
+    """The pictures of a seat have another size since `changed_at`, within segment `number`."""
+
+    type: ClassVar[str] = "record_resolution"
+    seat_id: SeatId
+    number: int
+    changed_at: datetime
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRecordingGap(SystemCommand):
     """Something of a seat is missing. `number`: 1, 2, 3 ... within the seat. `closed_at` None: it goes on."""
 
@@ -131,6 +167,29 @@ class RecordRecorderRecovered(SystemCommand):
 class RecordingSegmentClosed(Event):
     type: ClassVar[str] = "recording:segment_closed"
     segment: Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStartedLate(Event):
+    """The seat should have been recorded from `expected_at` on; segment `number` begins at `started_at`."""
+
+    type: ClassVar[str] = "recording:started_late"
+    seat_id: SeatId
+    number: int
+    expected_at: datetime
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResolutionChanged(Event):
+    """From `changed_at` on the seat's pictures are `width` x `height`. A seat's first one says how it began."""
+
+    type: ClassVar[str] = "recording:resolution_changed"
+    seat_id: SeatId
+    number: int
+    changed_at: datetime
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +228,13 @@ class RecordingRecovered(Event):
 
 
 RecordingEvent = (
-    RecordingSegmentClosed | RecordingGapOpened | RecordingGapClosed | RecordingProblem | RecordingRecovered
+    RecordingSegmentClosed
+    | RecordingStartedLate
+    | RecordingResolutionChanged
+    | RecordingGapOpened
+    | RecordingGapClosed
+    | RecordingProblem
+    | RecordingRecovered
 )
 
 
@@ -180,6 +245,36 @@ def segment_closed(hearing: Hearing, command: RecordSegmentClosed, at: datetime)
     if segment.number in hearing.recording.segments.get(segment.seat_id, ()):
         return refuse(ReasonCode.NO_CHANGE, action=command.type)
     return (RecordingSegmentClosed(segment=segment),)
+
+
+def segment_opened(hearing: Hearing, command: RecordSegmentOpened, at: datetime) -> tuple[Event, ...] | Refusal:
+    if (refusal := _unknown_seat(hearing, command.seat_id)) is not None:
+        return refusal
+    return tuple(_opening_events(hearing, command)) or refuse(ReasonCode.NO_CHANGE, action=command.type)
+
+
+def _opening_events(hearing: Hearing, command: RecordSegmentOpened) -> Iterator[Event]:
+    seat_id, number, opened_at = command.seat_id, command.number, command.opened_at
+    expected_at = opened_at if command.expected_at is None else command.expected_at
+    is_known = number in hearing.recording.late_starts.get(seat_id, ())
+    if (opened_at - expected_at).total_seconds() >= LATE_START_S and not is_known:
+        yield RecordingStartedLate(seat_id=seat_id, number=number, expected_at=expected_at, started_at=opened_at)
+    if command.width is not None and command.height is not None:
+        yield from _size_events(hearing, seat_id, number, opened_at, (command.width, command.height))
+
+
+def resolution(hearing: Hearing, command: RecordResolution, at: datetime) -> tuple[Event, ...] | Refusal:
+    seat_id, size = command.seat_id, (command.width, command.height)
+    if (refusal := _unknown_seat(hearing, seat_id)) is not None:
+        return refusal
+    events = tuple(_size_events(hearing, seat_id, command.number, command.changed_at, size))
+    return events or refuse(ReasonCode.NO_CHANGE, action=command.type)
+
+
+def _size_events(hearing: Hearing, seat_id: SeatId, number: int, at: datetime, size: Size) -> Iterator[Event]:
+    if hearing.recording.sizes.get(seat_id) != size:
+        width, height = size
+        yield RecordingResolutionChanged(seat_id=seat_id, number=number, changed_at=at, width=width, height=height)
 
 
 def gap(hearing: Hearing, command: RecordRecordingGap, at: datetime) -> tuple[Event, ...] | Refusal:
@@ -233,6 +328,11 @@ def _after(recording: Recording, event: RecordingEvent, at: datetime) -> Recordi
     match event:
         case RecordingSegmentClosed(segment=segment):
             return replace(recording, segments=_with(recording.segments, segment.seat_id, segment.number))
+        case RecordingStartedLate():
+            return replace(recording, late_starts=_with(recording.late_starts, event.seat_id, event.number))
+        case RecordingResolutionChanged():
+            sizes = {**recording.sizes, event.seat_id: (event.width, event.height)}
+            return replace(recording, sizes=MappingProxyType(sizes))
         case RecordingGapOpened():
             open_gaps = recording.open_gaps | {(event.seat_id, event.number)}
             return replace(recording, gaps=_with(recording.gaps, event.seat_id, event.number), open_gaps=open_gaps)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from hearing_server.domain.attendance import Presence
@@ -15,7 +16,9 @@ from hearing_server.domain.recording import (
     RecordRecorderProblem,
     RecordRecorderRecovered,
     RecordRecordingGap,
+    RecordResolution,
     RecordSegmentClosed,
+    RecordSegmentOpened,
     Segment,
     SegmentEnd,
 )
@@ -128,6 +131,16 @@ PROBLEM_CODES: Final[Mapping[entries.ProblemCode, RecorderProblemCode]] = {
 def command_of(event: entries.RecorderEvent) -> SystemCommand | None:
     """What the hearing is told of a recorder's report; None: nothing."""
     match event:
+        case entries.SegmentOpened():
+            return _opened(event)
+        case entries.ResolutionChanged():
+            return RecordResolution(
+                seat_id=SeatId(event.seat),
+                number=event.number,
+                changed_at=event.at,
+                width=event.width,
+                height=event.height,
+            )
         case entries.SegmentClosed():
             return RecordSegmentClosed(segment=_segment(event))
         case entries.GapOpened(cause=cause) if cause in LOGGED_CAUSES:
@@ -153,6 +166,18 @@ def command_of(event: entries.RecorderEvent) -> SystemCommand | None:
             return report(code=PROBLEM_CODES[code], seat_id=seat_id)
         case _:
             return None
+
+
+def _opened(opened: entries.SegmentOpened) -> RecordSegmentOpened:
+    late_by_s, video = opened.late_by_s, opened.video
+    return RecordSegmentOpened(
+        seat_id=SeatId(opened.seat),
+        number=opened.number,
+        opened_at=opened.at,
+        expected_at=None if late_by_s is None else opened.at - timedelta(seconds=late_by_s),
+        width=None if video is None else video.width,
+        height=None if video is None else video.height,
+    )
 
 
 def _segment(closed: entries.SegmentClosed) -> Segment:

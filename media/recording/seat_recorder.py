@@ -29,6 +29,7 @@ from media.recording.entries import (
 from media.recording.gap_book import GapBook
 from media.recording.segment import Segment
 from media.recording.sidecar import FILE_NAME, Sidecar
+from media.recording.size_reports import SizeReports
 from media.recording.source import Source
 from media.taps.depacketise import Frame, Loss
 from media.taps.room_clock import StreamClock
@@ -91,6 +92,8 @@ class SeatRecorder:
         self._pending_since_s = 0.0
         self._started_s: float | None = None
         self._keyframe_asked_s = float("-inf")
+        self._skips_pictures = False  # those after a key frame that had no place cannot be decoded
+        self._sizes = SizeReports(self._sidecar.append, report)
         self._may_write_after_s = float("-inf")
         self._closed_by: tuple[GapCause, str] | None = None  # pause or disk
         self._failing: ProblemCode | None = None
@@ -159,6 +162,7 @@ class SeatRecorder:
         if self._sidecar.fileno() < 0:
             return
         self._close_segment()
+        self._sizes.poll(at_s, is_last=True)
         for kind in self._sources:
             self._gaps.close(kind, at_s)
         self._record(SeatStopped(seat=self.seat, at=utc(at_s)), True)
@@ -202,6 +206,7 @@ class SeatRecorder:
             self._close_segment()
         self._open_for_audio(at_s)
         self._ask_if_needed(at_s)
+        self._sizes.poll(at_s)
 
     def _heard(self, kind: Kind, source: Source, at_s: float) -> None:
         source.heard_s = at_s
@@ -254,24 +259,26 @@ class SeatRecorder:
         if frame.is_key and frame.size and codec:
             wanted = VideoTrack(codec=codec, width=frame.size[0], height=frame.size[1])
             fits = video is not None and (video == wanted or video.codec is codec is Codec.VP8)
+            # A camera that changes what it sends with every frame must not make a file of every frame.
+            self._skips_pictures = video is not None and not fits and at_s - self._opened_s < MIN_SEGMENT_S
+            if self._skips_pictures:
+                self._gaps.lose(kind=Kind.VIDEO, packets=None, at_s=clock.wall_s(frame.ticks))
+                return False
             if not fits or at_s - self._opened_s >= self._length.roll_after_s:
                 self._close_segment()
                 self._open_segment(clock.wall_s(frame.ticks), wanted, frame.data, at_s)
             elif video != wanted:
-                self._note_size(wanted, clock.wall_s(frame.ticks))
+                self._note_size(self._segment, wanted, clock.wall_s(frame.ticks), at_s)
             return self._segment is not None
-        return video is not None and video.codec is codec
+        return video is not None and video.codec is codec and not self._skips_pictures
 
-    def _note_size(self, video: VideoTrack, wall_s: float) -> None:
-        if self._segment is None:
-            return
-        self._segment.video = video
-        self._record(
-            ResolutionChanged(
-                seat=self.seat, number=self._segment.number, at=utc(wall_s), width=video.width, height=video.height
-            ),
-            True,
-        )
+    def _note_size(self, segment: Segment | None, video: VideoTrack, wall_s: float, at_s: float) -> None:
+        if segment is not None:
+            segment.video, width, height = video, video.width, video.height
+            change = ResolutionChanged(
+                seat=self.seat, number=segment.number, at=utc(wall_s), width=width, height=height
+            )
+            self._sizes.add(change, at_s)
 
     def _write(self, kind: Kind, source: Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
         if self._segment is None:
@@ -370,6 +377,7 @@ class SeatRecorder:
             segment is None
             or segment.video is None
             or video.intake.needs_key
+            or self._skips_pictures
             or at_s - self._opened_s >= self._length.roll_after_s
         ) and at_s - self._keyframe_asked_s >= KEYFRAME_RETRY_S:
             self._want_keyframe(at_s)

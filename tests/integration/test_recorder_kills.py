@@ -152,5 +152,44 @@ async def test_a_recorder_killed_at_random_moments_resumes_by_itself(
     print(f"measured: {times} kills of the recorder, {len(recorded.files())} files, all readable")
     print(f"measured: {shown('lost before the kill', lost)}; {shown('court told', kills.told_s)}")
     print(f"measured: {shown('sound again', again[Kind.AUDIO])}; {shown('picture again', again[Kind.VIDEO])}")
-    print(f"measured: {shown('both seats on the disk again', kills.written_s)}")
+    each = " ".join(f"{one:.2f}" for one in kills.written_s)
+    print(f"measured: {shown('both seats on the disk again', kills.written_s)}; each {each}")
+    assert max(lost) <= AT_MOST_LOST_S
+
+
+async def test_a_relay_killed_in_a_hearing_leaves_a_whole_record_with_a_gap(recorded: Recorded, clip: Clip) -> None:
+    judge, party = await join(recorded.court, clip, "presiding_judge"), await join(recorded.court, clip, "party")
+    seat_ids = [judge.seat_id, party.seat_id]
+    await judge.client.ask("start")
+    await until_written(recorded, seat_ids, 60_000)
+    engine, recorder = recorded.court.service.engine, recorded.recorders[0]
+    assert isinstance(engine, SfuEngine)
+    relay, recorder_id = engine.worker_pid(recorded.court.hearing_id), recorder.process_id
+    assert relay is not None
+    os.kill(relay, signal.SIGKILL)
+    killed_at = datetime.now(UTC)
+    await recorded.until_logged("media:restored")
+    await until_written(recorded, seat_ids)
+    await judge.client.ask("close")
+    await recorded.until_segments_are_logged()
+
+    assert (recorder.process_id, recorder.restarts) == (recorder_id, 0), "the recorder is the same"
+    assert [body["cause"] for body in await recorded.log("media:lost")] == ["process_died"]
+    for path in recorded.files():
+        assert readable(path) > 0
+    assert {body["segment"]["ended"] for body in await recorded.log("recording:segment_closed")} == {"closed"}
+    lost, again = [], []
+    for seat_id in seat_ids:
+        for kind, frames in (await frames_of(recorded, seat_id)).items():
+            lost_s, again_s = outage_s(frames, killed_at)
+            lost.append(lost_s)
+            again.append(again_s)
+            gaps = [
+                gap
+                for cause in ("restart", "stalled")
+                for gap in await logged_gaps(recorded, seat_id, kind, cause)
+                if datetime.fromisoformat(gap["closed_at"]) > killed_at
+            ]
+            assert gaps, f"the gap of {seat_id} {kind} is in the log with its cause"
+    print(f"measured: relay killed: {shown('lost before the kill', lost)}; {shown('recorded again', again)}")
     assert max(lost) <= AT_MOST_LOST_S

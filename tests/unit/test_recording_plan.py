@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from hearing_server.domain.attendance import Leave, LostCause, MarkLost
@@ -14,7 +15,9 @@ from hearing_server.domain.recording import (
     RecordRecorderProblem,
     RecordRecorderRecovered,
     RecordRecordingGap,
+    RecordResolution,
     RecordSegmentClosed,
+    RecordSegmentOpened,
 )
 from hearing_server.domain.rooms import StreamKind
 from hearing_server.domain.talk import TalkTo
@@ -24,6 +27,7 @@ from hearing_server.services.recording_plan import Expect, Pause, StartSeat, Ste
 from media.plan import Kind
 from media.recording import entries
 from media.recording.entries import ProblemCode, RecorderProblem, SegmentStatus, StreamSpan
+from media.taps.wire import Codec
 from tests.unit.domain.builders import CLERK, EVERYBODY, JUDGE, OBSERVER, PLAINTIFF, WITNESS, Stage, seat
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -157,6 +161,21 @@ def test_every_problem_but_the_news_of_a_restart_is_told() -> None:
         else:
             assert told == RecordRecorderProblem(code=RecorderProblemCode(code.value), seat_id=seat(JUDGE))
             assert over == RecordRecorderRecovered(code=RecorderProblemCode(code.value))
+
+
+def test_a_segment_that_opens_says_since_when_it_was_expected_and_how_large_its_pictures_are() -> None:
+    video = entries.VideoTrack(codec=Codec.VP8, width=640, height=360)
+    opened = entries.SegmentOpened(
+        seat="seat-judge", number=1, file="0001.mkv", at=AT, at_s=4.0, video=video, late_by_s=4.0
+    )
+    expected = RecordSegmentOpened(
+        seat_id=seat(JUDGE), number=1, opened_at=AT, expected_at=AT - timedelta(seconds=4), width=640, height=360
+    )
+    assert command_of(opened) == expected
+    sound_only = msgspec.structs.replace(opened, video=None, late_by_s=None)
+    assert command_of(sound_only) == RecordSegmentOpened(seat_id=seat(JUDGE), number=1, opened_at=AT)
+    changed = entries.ResolutionChanged(seat="seat-judge", number=1, at=AT, width=320, height=180)
+    assert command_of(changed) == RecordResolution(seat_id=seat(JUDGE), number=1, changed_at=AT, width=320, height=180)
 
 
 @pytest.mark.parametrize(("clocks", "is_aligned"), [(("rtcp", "rtcp"), True), (("rtcp", "arrival"), False)])

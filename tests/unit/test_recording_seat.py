@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +27,16 @@ from media.recording.entries import (
 )
 from media.recording.seat_recorder import SeatRecorder, SegmentLength
 from media.taps.wire import Codec
-from tests.fakes.tapped_seat import H264_PT, TappedSeat, audio_payloads, decode, h264_frames, vp8_frames
+from tests.fakes.tapped_seat import (
+    H264_PT,
+    VP8_PT,
+    Payloads,
+    TappedSeat,
+    audio_payloads,
+    decode,
+    h264_frames,
+    vp8_frames,
+)
 
 START_S = 1_800_000_000.0
 DELAY_S = 0.03
@@ -180,6 +190,22 @@ def test_h264_is_recorded_and_a_new_size_begins_a_new_file(room: Courtroom) -> N
         VideoTrack(codec=Codec.H264, width=160, height=120),
     ]
     assert room.decoded()[0] == 37
+
+
+@pytest.mark.parametrize("make", [vp8_frames, h264_frames])
+def test_a_camera_that_changes_its_size_all_the_time_floods_neither_files_nor_log(
+    room: Courtroom, make: Callable[[int, int, int], tuple[tuple[Payloads, bool], ...]]
+) -> None:
+    video = tuple(frame for width in (320, 160, 240, 176) * 5 for frame in make(1, width, 120))
+    room.recorder.start(BOTH, START_S)
+    seat = _seat(video=video, video_pt=H264_PT if make is h264_frames else VP8_PT)
+    room.run(seat, 6)
+    room.close()
+    assert seat.video_sent > 50, "control: every picture is a key frame of another size than the one before"
+    assert 1 <= len(room.files()) <= 7
+    assert len(room.of(ResolutionChanged)) <= 2
+    assert room.decoded()[0] == sum(entry.frames.get(Kind.VIDEO, 0) for entry in room.of(SegmentClosed)) > 3
+    assert room.decoded()[1] == seat.audio_sent, "sound is whole"
 
 
 def test_a_seat_without_a_camera_is_recorded(room: Courtroom) -> None:

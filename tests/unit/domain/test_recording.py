@@ -10,15 +10,20 @@ from hearing_server.domain.ids import PersonId, SeatId
 from hearing_server.domain.lifecycle import Close, HearingState, Recess, Resume
 from hearing_server.domain.permissions import ReasonCode
 from hearing_server.domain.recording import (
+    LATE_START_S,
     GapCause,
     RecorderProblemCode,
     RecordingGapClosed,
     RecordingGapOpened,
+    RecordingResolutionChanged,
     RecordingSegmentClosed,
+    RecordingStartedLate,
     RecordRecorderProblem,
     RecordRecorderRecovered,
     RecordRecordingGap,
+    RecordResolution,
     RecordSegmentClosed,
+    RecordSegmentOpened,
     Segment,
     SegmentEnd,
 )
@@ -69,6 +74,34 @@ def test_a_segment_is_logged_once_however_often_it_is_reported(stage: Stage) -> 
     assert stage.rebuilt() == stage.hearing
 
 
+def test_a_late_start_is_logged_once_with_when_it_was_expected(stage: Stage) -> None:
+    in_time = RecordSegmentOpened(
+        seat_id=seat(JUDGE), number=1, opened_at=AT, expected_at=AT - timedelta(seconds=LATE_START_S - 0.1)
+    )
+    assert stage.refuses(in_time).code is ReasonCode.NO_CHANGE, "control: this is how it always begins"
+    late = replace(in_time, expected_at=AT - timedelta(seconds=7))
+    assert stage.does(late) == (
+        RecordingStartedLate(seat_id=seat(JUDGE), number=1, expected_at=AT - timedelta(seconds=7), started_at=AT),
+    )
+    assert stage.refuses(late).code is ReasonCode.NO_CHANGE
+    assert stage.refuses(replace(late, number=2, expected_at=None)).code is ReasonCode.NO_CHANGE
+    assert stage.rebuilt() == stage.hearing
+
+
+def test_each_size_of_pictures_is_logged_when_it_begins(stage: Stage) -> None:
+    opened = RecordSegmentOpened(seat_id=seat(JUDGE), number=1, opened_at=AT, width=640, height=360)
+    begins = RecordingResolutionChanged(seat_id=seat(JUDGE), number=1, changed_at=AT, width=640, height=360)
+    assert stage.does(opened) == (begins,)
+    assert stage.refuses(replace(opened, number=2)).code is ReasonCode.NO_CHANGE, "the next segment is as the last one"
+    smaller = RecordResolution(seat_id=seat(JUDGE), number=2, changed_at=AT, width=320, height=180)
+    assert types(stage.does(smaller)) == [RecordingResolutionChanged]
+    assert stage.refuses(smaller).code is ReasonCode.NO_CHANGE
+    assert types(stage.does(replace(opened, number=3))) == [RecordingResolutionChanged]
+    assert types(stage.does(replace(smaller, seat_id=seat(PLAINTIFF)))) == [RecordingResolutionChanged]
+    assert stage.refuses(replace(opened, number=4, width=None, height=None)).code is ReasonCode.NO_CHANGE
+    assert stage.rebuilt() == stage.hearing
+
+
 def test_the_last_segments_come_after_the_hearing_is_closed(stage: Stage) -> None:
     stage.does(Close())
     assert stage.does(RecordSegmentClosed(segment=SEGMENT))
@@ -89,6 +122,8 @@ def test_a_seat_that_is_not_in_the_hearing_is_refused(stage: Stage) -> None:
     nobody = SeatId("seat-nobody")
     for command in (
         RecordSegmentClosed(segment=replace(SEGMENT, seat_id=nobody)),
+        RecordSegmentOpened(seat_id=nobody, number=1, opened_at=AT, width=640, height=360),
+        RecordResolution(seat_id=nobody, number=1, changed_at=AT, width=640, height=360),
         replace(GAP, seat_id=nobody),
         RecordRecorderProblem(code=P.STALLED_INPUT, seat_id=nobody),
     ):
