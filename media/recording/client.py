@@ -21,7 +21,7 @@ from media.plan import Kind
 from media.recording import control
 from media.recording.entries import ADVICE, GapCause, ProblemCode, RecorderEvent, RecorderProblem, SegmentClosed
 from media.recording.interface import RecorderError
-from media.recording.seat_recorder import SegmentLength
+from media.recording.segment import SegmentLength
 from media.taps.framing import framed, read_message
 from media.taps.input_socket import Address
 
@@ -84,6 +84,7 @@ class RecorderProcess:
         self.process_id: int | None = None
         self._process_file: int | None = None  # a pidfd: a number may be another process by now
         self.restarts = 0
+        self.datagrams = self.refused = 0  # of the present process, as it said last
 
     async def __aenter__(self) -> "RecorderProcess":
         await self.start()
@@ -299,8 +300,8 @@ class RecorderProcess:
         while True:
             message = await asyncio.wait_for(read_message(reader, control.ANSWERS), SILENT_AFTER_S)
             match message:
-                case control.Heartbeat():
-                    pass
+                case control.Heartbeat(datagrams=datagrams, refused=refused):
+                    self.datagrams, self.refused = datagrams, refused
                 case control.Done(request=number):
                     self._answer(number, message)
                 case control.Refused(request=number, code=code, advice=advice):

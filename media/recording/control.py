@@ -81,6 +81,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """What has come to all inputs, and what of it was too large, from somebody else, or nothing a seat can send."""
+
     datagrams: int
     refused: int
 

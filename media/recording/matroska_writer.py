@@ -1,31 +1,24 @@
-"""Encoded packets into Matroska as they came: no encoder, append only, and readable when the writer is killed."""
+"""Encoded packets into Matroska as they came: no encoder, append only, and readable when the writer is killed.
 
-import functools
+FFmpeg's muxer does not fit: while a VP8 track brings nothing (a camera that is off) it keeps the sound in memory, for
+as long as that lasts, and a kill would take it (libavformat/mux.c, ff_interleave_packet_per_dts).
+"""
+
+import errno
 import hashlib
-import io
 import os
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import av
-from av.container import InputContainer, OutputContainer
-
+from media.recording import ebml
 from media.recording.entries import VideoTrack
 from media.taps.wire import Codec
 
 CLUSTER_MS: Final = 300
-"""The muxer keeps a cluster in memory until it is whole: this much may be lost when the process is killed."""
+"""A cluster is written when it is whole: this much may be lost when the process is killed."""
 
-_OPTIONS: Final = {
-    "live": "1",
-    "flush_packets": "1",
-    "cluster_time_limit": str(CLUSTER_MS),
-    # Microseconds. Without it the muxer holds up to 10 s of one track while the other, being muted, brings nothing.
-    "max_interleave_delta": "1",
-}
-_MILLISECOND: Final = Fraction(1, 1000)
+_MAX_OFFSET_MS: Final = 0x7FFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,32 +36,20 @@ class MatroskaWriter:
     """
 
     def __init__(self, path: Path, video: VideoTrack | None, key_frame: bytes = b"") -> None:
-        self._sink = _HashingSink(path)
-        self._last_ms = {"video": -1, "audio": -1}
+        self._video = video
         try:
-            self._output: OutputContainer | None = av.open(self._sink, "w", format="matroska", options=dict(_OPTIONS))
-            self._video = self._add_video(self._output, video, key_frame) if video else None
-            template: Any = _opus_template().streams.audio[0]
-            self._audio: Any = self._output.add_stream_from_template(template, opaque=True)
-            self._audio.time_base = _MILLISECOND
-            self._output.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            self._sink.close()
+            header = ebml.header(video, key_frame)
+        except ValueError as error:
             raise OSError(f"Matroska header could not be written: {error}") from error
+        self._sink = _HashingSink(path)
+        self._last_ms = {ebml.VIDEO_TRACK: 0, ebml.AUDIO_TRACK: 0}
+        self._cluster_ms = 0
+        self._blocks: list[bytes] = []
+        self._sink.write(header)
         if self._sink.failure is not None:
             self._sink.close()
             raise self._sink.failure
-
-    @staticmethod
-    def _add_video(output: OutputContainer, video: VideoTrack, key_frame: bytes) -> Any:
-        if video.codec is Codec.VP8:
-            stream: Any = output.add_mux_stream("vp8", width=video.width, height=video.height)
-        else:
-            with av.open(io.BytesIO(key_frame), format="h264") as probe:
-                template: Any = probe.streams.video[0]
-                stream = output.add_stream_from_template(template, opaque=True)
-        stream.time_base = _MILLISECOND
-        return stream
+        self._sink.has_header = True
 
     @property
     def failure(self) -> OSError | None:
@@ -85,49 +66,62 @@ class MatroskaWriter:
     def write_video(self, data: bytes, at_ms: int, *, is_key: bool) -> None:
         if self._video is None:
             raise ValueError("This segment has no video track; open another one with `video`.")
-        self._write("video", self._video, data, at_ms, is_key)
+        content = data if self._video.codec is Codec.VP8 else ebml.h264_block(data)
+        if is_key:
+            self.flush()  # players seek to clusters
+        self._write(ebml.VIDEO_TRACK, content, at_ms, is_key=is_key)
 
     def write_audio(self, data: bytes, at_ms: int) -> None:
-        self._write("audio", self._audio, data, at_ms, True)
+        self._write(ebml.AUDIO_TRACK, data, at_ms, is_key=True)
 
-    def _write(self, track: str, stream: Any, data: bytes, at_ms: int, is_key: bool) -> None:
-        if self._sink.failure is not None or self._output is None:
+    def _write(self, track: int, data: bytes, at_ms: int, *, is_key: bool) -> None:
+        if self._sink.failure is not None:
             return
-        # The muxer refuses times that go back; a sender's may, by a lie or a bug.
-        at_ms = max(at_ms, self._last_ms[track], 0)
-        self._last_ms[track] = at_ms
-        packet = av.Packet(data)
-        packet.stream = stream
-        packet.pts = packet.dts = at_ms
-        packet.time_base = _MILLISECOND
-        packet.is_keyframe = is_key
-        try:
-            self._output.mux(packet)
-        except (av.FFmpegError, OSError) as error:
-            self._sink.fail(error)
+        # Players want times that do not go back within a track; a sender's may, by a lie or a bug.
+        at_ms = self._last_ms[track] = max(at_ms, self._last_ms[track])
+        if self._blocks and not -_MAX_OFFSET_MS <= at_ms - self._cluster_ms < CLUSTER_MS:
+            self.flush()
+        if not self._blocks:
+            self._cluster_ms = at_ms
+        self._blocks.append(ebml.simple_block(track, at_ms - self._cluster_ms, data, is_key=is_key))
+
+    def flush(self) -> None:
+        """Hand what is in memory to the system, in one write: who is killed leaves whole clusters."""
+        blocks, self._blocks = self._blocks, []
+        if blocks:
+            self._sink.write(ebml.cluster(self._cluster_ms, blocks))
 
     def close(self) -> WrittenFile:
         """End the file and return what is in it. Safe to call twice."""
-        output, self._output = self._output, None
-        if output is not None:
-            try:
-                output.close()
-            except (av.FFmpegError, OSError) as error:
-                self._sink.fail(error)
-            self._sink.close()
+        self.flush()
+        self._sink.close()
         return WrittenFile(size_bytes=self._sink.size_bytes, sha256=self._sink.hexdigest())
 
 
+def unnamed(path: Path) -> Path:
+    """Where a segment lies until its first cluster is whole."""
+    return path.with_name(f".{path.name}.new")
+
+
 class _HashingSink:
-    """What the muxer writes to. It has no `seek`, so the muxer only ever appends."""
+    """Appends and hashes; never seeks.
+
+    The file gets its name with the first cluster: no player opens one that has only a header, and who is killed before
+    that leaves none. Raises OSError when it cannot be made or `path` exists.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        self._path = path
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "The segment exists", str(path))
+        self._unnamed: Path | None = unnamed(path)
+        self._file = os.open(self._unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
         self._hash = hashlib.sha256()
+        self.has_header = False
         self.size_bytes = 0
         self.failure: OSError | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
         """Take all of `data`. After a failure nothing more is written: no hole, and the hash is of what is there."""
         rest = memoryview(data)
         while rest and self.failure is None:
@@ -139,11 +133,21 @@ class _HashingSink:
             self._hash.update(rest[:written])
             self.size_bytes += written
             rest = rest[written:]
-        return len(data)
+        if self.has_header and self._unnamed is not None:
+            self._give_name(self._unnamed)
 
-    def fail(self, error: Exception) -> None:
-        if self.failure is None:
-            self.failure = error if isinstance(error, OSError) else OSError(str(error))
+    def _give_name(self, unnamed: Path) -> None:
+        self._unnamed = None
+        try:
+            os.link(unnamed, self._path)  # unlike a rename it never replaces a file
+        except FileExistsError as error:
+            self.fail(error)
+        except OSError:  # a file system without hard links; one recorder owns the folder and has looked
+            unnamed.replace(self._path)
+        unnamed.unlink(missing_ok=True)
+
+    def fail(self, error: OSError) -> None:
+        self.failure = self.failure or error
 
     def fileno(self) -> int:
         return self._file
@@ -154,31 +158,14 @@ class _HashingSink:
     def close(self) -> None:
         if self._file < 0:
             return
+        if self._unnamed is not None:
+            if self.has_header:  # the disk refused the first cluster: what is there is kept as it is
+                self._give_name(self._unnamed)
+            else:
+                self._unnamed.unlink(missing_ok=True)
         try:
             os.fsync(self._file)
         except OSError as error:
             self.fail(error)
         os.close(self._file)
         self._file = -1
-
-
-@functools.cache
-def _opus_template() -> InputContainer:
-    """A file of one packet whose audio stream carries an OpusHead; `add_mux_stream("opus")` has none."""
-    content = io.BytesIO()
-    with av.open(content, "w", format="matroska") as output:
-        stream: Any = output.add_stream("libopus", rate=48_000)
-        stream.layout = "stereo"
-        stream.codec_context.format = "s16"
-        frame = av.AudioFrame(format="s16", layout="stereo", samples=960)
-        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
-        frame.sample_rate, frame.pts = 48_000, 0
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    content.seek(0)
-    return av.open(content, "r")
-
-
-def prepare() -> None:
-    """Do now what the first segment would otherwise wait for."""
-    _opus_template()

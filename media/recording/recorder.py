@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from media.plan import Kind
-from media.recording import control, matroska_writer, recovery, sidecar
+from media.recording import control, recovery, sidecar
 from media.recording.control import Done, FromRecorder, Heartbeat, Refused, Reply, Request
 from media.recording.entries import (
     ADVICE,
@@ -30,7 +30,8 @@ from media.recording.entries import (
     RecorderStarted,
     utc,
 )
-from media.recording.seat_recorder import SeatRecorder, SegmentLength
+from media.recording.seat_recorder import SeatRecorder
+from media.recording.segment import SegmentLength
 from media.taps.framing import framed, read_message
 from media.taps.input_socket import Address, TapInput
 
@@ -104,7 +105,6 @@ class RecorderService:
 
     async def start(self, control_path: Path) -> None:
         """Finish what an earlier process left, and serve `control_path`."""
-        await asyncio.to_thread(matroska_writer.prepare)
         await asyncio.to_thread(self._recover)
         self._loop = asyncio.get_running_loop()
         self._control_path = control_path
@@ -338,6 +338,7 @@ class RecorderService:
                 self._journal.retry()
                 self._watch_disk(now_s)
                 refused = sum(tap.foreign + tap.oversized for tap in self._inputs.values())
+                refused += sum(seat.refused for seat in self._seats.values())
                 self._send(Heartbeat(datagrams=self._datagrams, refused=refused))
             if self._owner is None and now_s - self._owner_lost_s >= control.CONTROL_LEASE_S:
                 logger.warning("nobody has been in control for %s s: closing", control.CONTROL_LEASE_S)

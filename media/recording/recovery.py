@@ -27,6 +27,7 @@ from media.recording.entries import (
     TrackBegan,
     utc,
 )
+from media.recording.matroska_writer import unnamed
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,13 @@ def _unclosed(directory: Path, entries: list[Entry]) -> list[SegmentOpened]:
             opened[number] = SegmentOpened(
                 seat=directory.name, number=number, file=path.name, at=at, at_s=0.0, video=None
             )
-    return [entry for number, entry in sorted(opened.items()) if number not in closed]
+    found = [entry for number, entry in sorted(opened.items()) if number not in closed]
+    return [entry for entry in found if not _never_began(directory / entry.file)]
+
+
+def _never_began(path: Path) -> bool:
+    """Whether it was killed before its first cluster: nothing is in it, its number is free. Else a file is missing."""
+    return not path.exists() and unnamed(path).exists()
 
 
 def _closing_line(directory: Path, entries: list[Entry], opened: SegmentOpened) -> SegmentClosed:

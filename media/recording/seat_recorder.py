@@ -4,7 +4,6 @@ import errno
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ from media.recording.entries import (
     utc,
 )
 from media.recording.gap_book import GapBook
-from media.recording.segment import Segment
+from media.recording.segment import Segment, SegmentLength
 from media.recording.sidecar import FILE_NAME, Sidecar
 from media.recording.size_reports import SizeReports
 from media.recording.source import Source
@@ -40,21 +39,12 @@ logger = logging.getLogger(__name__)
 
 STALLED_AFTER_S: Final = 3.0
 KEYFRAME_RETRY_S: Final = 1.0
-AUDIO_WAITS_S: Final = 0.4
-"""Sound waits this long for the first key frame, so that both begin in one file."""
-
+AUDIO_WAITS_S: Final = 0.4  # for the first key frame, so that both begin in one file
 IDLE_SEGMENT_S: Final = 5.0
+FLUSH_AFTER_S: Final = 0.3
 MIN_SEGMENT_S: Final = 1.0
 WRITE_RETRY_S: Final = 1.0
 MAX_PENDING_AUDIO: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentLength:
-    """From `roll_after_s` on the segment ends at the next key frame, which is asked for; at `most_s` in any case."""
-
-    roll_after_s: float = 50.0
-    most_s: float = 60.0
 
 
 class SeatRecorder:
@@ -168,6 +158,11 @@ class SeatRecorder:
         self._record(SeatStopped(seat=self.seat, at=utc(at_s)), True)
         self._sidecar.close()
 
+    @property
+    def refused(self) -> int:
+        """Datagrams that were nothing a seat can send."""
+        return sum(source.intake.refused for source in self._sources.values())
+
     def files_to_sync(self) -> list[int]:
         """Return duplicates of the open files' descriptors; the caller closes them."""
         if self._segment is None or self._segment.failure is not None:
@@ -204,6 +199,8 @@ class SeatRecorder:
             at_s - self._opened_s >= self._length.most_s or at_s - self._written_s >= IDLE_SEGMENT_S
         ):
             self._close_segment()
+        elif self._segment is not None and at_s - self._written_s >= FLUSH_AFTER_S:
+            self._segment.flush()
         self._open_for_audio(at_s)
         self._ask_if_needed(at_s)
         self._sizes.poll(at_s)
@@ -274,11 +271,9 @@ class SeatRecorder:
 
     def _note_size(self, segment: Segment | None, video: VideoTrack, wall_s: float, at_s: float) -> None:
         if segment is not None:
-            segment.video, width, height = video, video.width, video.height
-            change = ResolutionChanged(
-                seat=self.seat, number=segment.number, at=utc(wall_s), width=width, height=height
-            )
-            self._sizes.add(change, at_s)
+            segment.video = video
+            size = {"width": video.width, "height": video.height}
+            self._sizes.add(ResolutionChanged(seat=self.seat, number=segment.number, at=utc(wall_s), **size), at_s)
 
     def _write(self, kind: Kind, source: Source, frame: Frame, clock: StreamClock, at_s: float) -> None:
         if self._segment is None:

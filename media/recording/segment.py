@@ -24,6 +24,14 @@ def numbers(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in directory.glob(f"*{SUFFIX}") if path.stem.isdecimal())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentLength:
+    """From `roll_after_s` on the segment ends at the next key frame, which is asked for; at `most_s` in any case."""
+
+    roll_after_s: float = 50.0
+    most_s: float = 60.0
+
+
 @dataclass(slots=True)
 class _Track:
     """A stream within this segment. Its clock may learn while the file is open; its place in the file stays fixed."""
@@ -91,6 +99,10 @@ class Segment:
             self._writer.write_video(frame.data, at_ms, is_key=frame.is_key)
         else:
             self._writer.write_audio(frame.data, at_ms)
+
+    def flush(self) -> None:
+        """Let what is in memory reach the file: nothing has come for a while."""
+        self._writer.flush()
 
     def duplicate_file(self) -> int:
         """Return a descriptor of the file for the caller to sync and close."""

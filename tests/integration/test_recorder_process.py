@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from media.plan import Kind
-from media.recording import sidecar
+from media.recording import control, sidecar
 from media.recording.client import RecorderProcess
 from media.recording.entries import (
     GapCause,
@@ -31,7 +31,7 @@ from media.recording.entries import (
 )
 from media.recording.interface import RecorderError
 from media.recording.recovery import scan
-from media.recording.seat_recorder import SegmentLength
+from media.recording.segment import SegmentLength
 from media.taps.input_socket import Address
 from tests.fakes.tapped_seat import TappedSeat, audio_payloads, decode, vp8_frames
 
@@ -344,3 +344,55 @@ async def test_junk_on_inputs_and_control_stops_nothing(bench: Bench, tmp_path: 
     for file in bench.files("judge"):
         decode(file.read_bytes())
     assert (bench.recorder.process_id, bench.recorder.restarts) == (process_id, 0)
+
+
+async def test_what_no_seat_can_send_is_refused_and_counted_and_nothing_is_lost(bench: Bench) -> None:
+    sender = await bench.seat("judge")
+    await bench.recording("judge")
+    chance = random.Random(4)
+    await bench.events.until(lambda _: bench.recorder.datagrams > 0)
+    before = bench.recorder.refused
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as foreign:
+        for address in sender.inputs.values():
+            for _ in range(100):
+                foreign.sendto(chance.randbytes(200), address)
+    await bench.events.until(lambda _: bench.recorder.refused >= before + 150)  # some may come while nobody sends
+    before = bench.recorder.refused
+    for kind, address in sender.inputs.items():
+        audio, video = sender.seat.due(time.time())
+        for whole in audio if kind is Kind.AUDIO else video:
+            sender._socket.sendto(whole, address)
+        for _ in range(50):
+            sender._socket.sendto(chance.randbytes(8), address)  # truncated
+            sender._socket.sendto(bytes(5000), address)  # oversized
+            sender._socket.sendto(bytes((0x80, 77)) + chance.randbytes(60), address)  # a payload type that is not ours
+    await bench.events.until(lambda _: bench.recorder.refused >= before + 290)
+    await bench.recording("judge", frames=30)
+    await bench.recorder.stop_seat("judge")
+    pictures, sounds = decode(b"".join(file.read_bytes() for file in bench.files("judge")[:1]))
+    gaps = [gap for gap in bench.events.of(GapClosed) if gap.cause is not GapCause.LOSS]
+    assert not gaps, "every packet of the seat itself is in the record"
+    assert pictures
+    assert sounds
+    assert bench.recorder.restarts == 0
+
+
+async def test_absurd_requests_are_refused_and_change_nothing(bench: Bench) -> None:
+    await bench.seat("judge")
+    await bench.recording("judge")
+    process_id = bench.recorder.process_id
+    for seat in ("", "x" * 10_000, "../../etc", "a/b", "\0", "座位"):
+        with pytest.raises(RecorderError) as refused:
+            await bench.recorder.start_seat(seat, list(Kind))
+        assert refused.value.code == "bad_seat_name"
+    for taken in (("127.0.0.1", 1), ("203.0.113.9", 5000), "/nowhere/socket"):
+        with pytest.raises(RecorderError) as refused:
+            await bench.recorder._ask(control.StartSeat(seat="other", kinds=(Kind.AUDIO,), inputs={Kind.AUDIO: taken}))
+        assert refused.value.code == "write_failed"
+    for _ in range(500):
+        await bench.recorder.expect("judge", Kind.AUDIO, is_sending=False, cause=GapCause.MUTE)
+        await bench.recorder.expect("judge", Kind.AUDIO, is_sending=True, cause=GapCause.MUTE)
+    files = len(bench.files("judge"))
+    await bench.recording("judge", frames=20)
+    assert (bench.recorder.process_id, bench.recorder.restarts) == (process_id, 0)
+    assert files <= 3, "a microphone that is switched all the time makes no flood of files"

@@ -10,7 +10,8 @@ import pytest
 from media.plan import Kind
 from media.recording import compose
 from media.recording.entries import GapCause, SegmentClosed
-from media.recording.seat_recorder import SeatRecorder, SegmentLength
+from media.recording.seat_recorder import SeatRecorder
+from media.recording.segment import SegmentLength
 from tests.fakes.tapped_seat import H264_PT, TappedSeat, audio_payloads, decode, h264_frames, vp8_frames
 
 START_S = 1_800_000_000.0

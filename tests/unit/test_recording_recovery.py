@@ -20,7 +20,8 @@ from media.recording.entries import (
     utc,
 )
 from media.recording.gap_book import GapBook
-from media.recording.seat_recorder import SeatRecorder, SegmentLength
+from media.recording.seat_recorder import SeatRecorder
+from media.recording.segment import SegmentLength
 from tests.fakes.tapped_seat import TappedSeat, audio_payloads, decode, vp8_frames
 
 START_S = 1_800_000_000.0
@@ -124,6 +125,13 @@ def test_a_seat_that_was_stopped_has_no_outage(tmp_path: Path) -> None:
     with_end.append(SeatStopped(seat="witness", at=utc(START_S + 4)))
     with_end.close()
     assert recovery.recover_seat(directory)[0].crashed == {}
+
+
+def test_a_segment_that_was_killed_before_its_first_cluster_leaves_its_number_free(tmp_path: Path) -> None:
+    directory = _killed_at(tmp_path, 9.0)
+    (directory / "0002.mkv").rename(directory / ".0002.mkv.new")
+    _, added = recovery.recover_seat(directory)
+    assert not [entry for entry in added if isinstance(entry, SegmentClosed)]
 
 
 def test_a_file_without_a_line_and_a_line_without_a_file_are_closed_too(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from media.recording.entries import (
     SegmentOpened,
     VideoTrack,
 )
-from media.recording.seat_recorder import SeatRecorder, SegmentLength
+from media.recording.seat_recorder import SeatRecorder
+from media.recording.segment import SegmentLength
 from media.taps.wire import Codec
 from tests.fakes.tapped_seat import (
     H264_PT,
