@@ -16,6 +16,7 @@ from hearing_server.gateway.app import WebServer, make_app
 from hearing_server.gateway.static_files import StaticFiles
 from hearing_server.gateway.tls import self_signed, server_context
 from hearing_server.gateway.websocket import Services
+from hearing_server.jobs.composition import CompositionJobs, Progress, compose_recording
 from hearing_server.network import local_addresses
 from hearing_server.records.event_chain import ChainReport
 from hearing_server.services.attendance_service import AttendanceService
@@ -33,6 +34,7 @@ from hearing_server.storage.log_verification import verify_kept_log
 from hearing_server.storage.stores import open_stores
 from media.engine import MediaEngine
 from media.recording.client import RecorderProcess
+from media.recording.compose_messages import Composed, NotComposed
 from media.recording.interface import Recorder
 from media.sfu.client import SfuEngine
 
@@ -128,11 +130,15 @@ async def running_service(
         # Before anybody can connect: deadlines of the log run on, and whoever was here is lost until they return.
         await office.hearings.restore()
         await office.attendance.mark_everyone_lost()
+        composition = CompositionJobs(hearings=office.hearings, folder_of=partial(recording_folder, config.data_dir))
+        composition.start()
+        stack.push_async_callback(composition.aclose)
         recording = RecordingService(
             hearings=office.hearings,
             media=media,
             bus=office.bus,
             make_recorder=partial(make_recorder or our_recorder, config),
+            on_over=composition.add,
         )
         recording.start()
         stack.push_async_callback(recording.aclose)
@@ -154,6 +160,18 @@ async def running_service(
         stack.push_async_callback(office.attendance.aclose)
         logger.info("service started", extra={"url": url})
         yield Service(config=config, url=url, office=office, media=media, engine=engine)
+
+
+async def compose_kept_recording(
+    config: Config, hearing_id: HearingId, *, on_progress: Progress
+) -> tuple[Composed | NotComposed, ...]:
+    """Make one file for each seat of a closed hearing, whether the service runs or not, and log what came of it.
+
+    Raises UnknownHearingError, NotClosedError, ComposeFailedError, StorageError.
+    """
+    async with administration(config) as office:
+        folder = recording_folder(config.data_dir, hearing_id)
+        return await compose_recording(hearing_id, folder, hearings=office.hearings, on_progress=on_progress)
 
 
 async def verify_log(config: Config, hearing_id: HearingId, *, trusted_key_file: Path | None = None) -> ChainReport:

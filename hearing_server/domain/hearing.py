@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from hearing_server.domain import (
     attendance,
+    composition,
     direction,
     lifecycle,
     links,
@@ -85,6 +86,8 @@ SYSTEM_COMMANDS: Mapping[type[SystemCommand], Callable[[Hearing, Any, datetime],
     recording.RecordRecordingGap: recording.gap,
     recording.RecordRecorderProblem: recording.problem,
     recording.RecordRecorderRecovered: recording.recovered,
+    composition.RecordComposed: composition.composed,
+    composition.RecordNotComposed: composition.not_composed,
 }
 
 EVENTS: Mapping[type[Event], Callable[[Hearing, Any, datetime], Hearing]] = {
@@ -121,6 +124,8 @@ EVENTS: Mapping[type[Event], Callable[[Hearing, Any, datetime], Hearing]] = {
     recording.RecordingGapClosed: recording.evolve,
     recording.RecordingProblem: recording.evolve,
     recording.RecordingRecovered: recording.evolve,
+    composition.RecordingComposed: composition.evolve,
+    composition.RecordingNotComposed: composition.evolve,
 }
 
 CONSEQUENCES: Sequence[Callable[[Hearing], tuple[Event, ...]]] = (

@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from hearing_server.domain.attendance import LostCause, Presence
+from hearing_server.domain.composition import Composition
 from hearing_server.domain.events import UnexpectedEventError
 from hearing_server.domain.ids import HearingId, PersonId, SeatId
 from hearing_server.domain.lifecycle import HearingState
@@ -59,6 +60,7 @@ class Hearing:
     )  # clerk -> the person talked with
     media_lost_since: datetime | None = None  # while the courtroom's media process is down
     recording: Recording = field(default_factory=Recording)
+    compositions: Mapping[SeatId, Composition] = field(default_factory=lambda: MappingProxyType({}))
 
     def person(self, person_id: PersonId) -> Person:
         """Raises UnexpectedEventError: an event names somebody who is not in this hearing."""

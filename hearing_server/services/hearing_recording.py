@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -46,16 +47,24 @@ class HearingRecording:
     """One recorder and the three tasks around it: one steers it, one reads its events, one logs them.
 
     A log that cannot be written never stops the recorder: what it says waits, and `segments` has what was dropped.
-    `aclose` ends the files when the service stops; when the hearing is over they end by themselves.
+    `aclose` ends the files when the service stops; when the hearing is over they end by themselves, and `on_over` is
+    called when the log has all of them.
     """
 
     def __init__(
-        self, hearing_id: HearingId, recorder: Recorder, *, hearings: HearingService, media: MediaService
+        self,
+        hearing_id: HearingId,
+        recorder: Recorder,
+        *,
+        hearings: HearingService,
+        media: MediaService,
+        on_over: Callable[[HearingId], None] = lambda hearing_id: None,
     ) -> None:
         self._hearing_id = hearing_id
         self._recorder = recorder
         self._hearings = hearings
         self._media = media
+        self._on_over = on_over
         self._told = Told()
         self._inputs: dict[Stream, TapAddress] = {}
         self._wake = asyncio.Event()
@@ -101,6 +110,7 @@ class HearingRecording:
                 await self._wake.wait()
         await asyncio.wait([self._end()])
         await _cancel(self._reading)
+        self._on_over(self._hearing_id)
 
     async def _catch_up(self) -> None:
         """Raises RecorderError; what was done until then stays, and the next call goes on."""

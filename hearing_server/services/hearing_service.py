@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from hearing_server.clock import Clock
 from hearing_server.domain.deadlines import next_deadline
@@ -36,6 +37,7 @@ from hearing_server.services.refusal_log import RefusalLog
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_STORAGE_ERROR_S = 1.0
+_E = TypeVar("_E", bound=Event)
 
 
 class UnknownHearingError(Exception):
@@ -86,6 +88,15 @@ class HearingService:
                 if hearing_id not in self._hearings and await self._events.read(hearing_id):
                     await self._load(hearing_id)
         return self.hearing(hearing_id)
+
+    async def logged(self, hearing_id: HearingId, event_type: type[_E]) -> Sequence[_E]:
+        """All events of one type in the hearing's log, in order. Raises StorageError."""
+        return tuple(
+            event
+            for logged in await self._events.read(hearing_id)
+            if logged.type == event_type.type
+            and isinstance(event := decode_event(logged.type, logged.body, EVENT_TYPES), event_type)
+        )
 
     async def check(self) -> None:
         """Raises StorageError when the log cannot be read."""

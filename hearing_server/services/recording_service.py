@@ -14,7 +14,10 @@ from media.recording.interface import Recorder
 
 
 class RecordingService:
-    """Begins and follows the recordings. `make_recorder` makes one that is not started yet."""
+    """Begins and follows the recordings. `make_recorder` makes one that is not started yet.
+
+    `on_over` is called when a recording has ended with its hearing, and the log has all of it.
+    """
 
     def __init__(
         self,
@@ -23,10 +26,12 @@ class RecordingService:
         media: MediaService,
         bus: EventBus,
         make_recorder: Callable[[HearingId], Recorder],
+        on_over: Callable[[HearingId], None] = lambda hearing_id: None,
     ) -> None:
         self._hearings = hearings
         self._media = media
         self._make_recorder = make_recorder
+        self._on_over = on_over
         self._recordings: dict[HearingId, HearingRecording] = {}
         self._is_open = False
         bus.subscribe(self._on_change)
@@ -54,5 +59,9 @@ class RecordingService:
         elif needs_recorder(hearing):
             recorder = self._make_recorder(hearing.hearing_id)
             self._recordings[hearing.hearing_id] = HearingRecording(
-                hearing.hearing_id, recorder, hearings=self._hearings, media=self._media
+                hearing.hearing_id,
+                recorder,
+                hearings=self._hearings,
+                media=self._media,
+                on_over=self._on_over,
             )

@@ -6,7 +6,7 @@ result that is there and newer than what it was made from is kept.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -19,14 +19,41 @@ from av.container import OutputContainer
 from media.plan import Kind
 from media.recording import recovery, sidecar
 from media.recording.entries import SegmentClosed
+from media.recording.segment import file_name
 
 _MILLISECOND: Final = Fraction(1, 1000)
 
 
-class SegmentChangedError(Exception):
-    """A segment is not what was recorded: its hash differs from the one in the sidecar."""
+Progress = Callable[[int], None]
+"""Called with the bytes of segments that are done since the last call; each segment counts twice: checked, copied."""
+
+
+class ComposeError(Exception):
+    """`code` is stable, `number` the segment that is to blame."""
+
+    code = "not_composed"
+
+    def __init__(self, number: int, advice: str) -> None:
+        super().__init__(advice)
+        self.number = number
+
+
+class SegmentChangedError(ComposeError):
+    """A segment is not what was recorded: its hash differs."""
 
     code = "segment_changed"
+
+
+class SegmentMissingError(ComposeError):
+    """A segment that was recorded is not there."""
+
+    code = "segment_missing"
+
+
+class SidecarChangedError(ComposeError):
+    """The sidecar contradicts the log, which says what was recorded."""
+
+    code = "sidecar_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +80,32 @@ def remux_segment(seat_directory: Path, closed: SegmentClosed, target: Path) -> 
     return _join(seat_directory, [closed], target)
 
 
+def compose_seat(
+    seat_directory: Path, target: Path, logged: Mapping[int, str], on_progress: Progress = lambda size: None
+) -> DerivedFile:
+    """Join the segments that the log knows, once all of them are what it says. `logged`: number -> SHA-256 in hex.
+
+    Raises ComposeError, OSError, and ValueError when nothing was recorded.
+    """
+    closed = {e.number: e for e in sidecar.read(seat_directory / recovery.SIDECAR) if isinstance(e, SegmentClosed)}
+    segments = []
+    for number, sha256 in sorted(logged.items()):
+        segment = closed.get(number)
+        if segment is None or segment.sha256 != sha256:
+            raise SidecarChangedError(number, f"The sidecar of {seat_directory.name} was changed; take it from a copy.")
+        _check(seat_directory / segment.file, segment)
+        on_progress(segment.size_bytes)
+        if segment.frames:
+            segments.append(segment)
+    return _join(seat_directory, segments, target, on_progress)
+
+
+def size_bytes(seat_directory: Path, numbers: Iterable[int]) -> int:
+    """Return how much there is to compose: the segments' files that are there."""
+    paths = [seat_directory / file_name(number) for number in numbers]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
 def concatenate(seat_directory: Path, target: Path) -> DerivedFile:
     """Join all segments of a seat into one file in which silence and darkness last as long as the gaps did.
 
@@ -62,7 +115,9 @@ def concatenate(seat_directory: Path, target: Path) -> DerivedFile:
     return _join(seat_directory, seat_segments(seat_directory), target)
 
 
-def _join(seat_directory: Path, segments: list[SegmentClosed], target: Path) -> DerivedFile:
+def _join(
+    seat_directory: Path, segments: list[SegmentClosed], target: Path, on_progress: Progress = lambda size: None
+) -> DerivedFile:
     starts = [segment.first_at for segment in segments if segment.first_at is not None]
     if not starts:
         raise ValueError("Nothing was recorded in these segments.")
@@ -70,7 +125,7 @@ def _join(seat_directory: Path, segments: list[SegmentClosed], target: Path) -> 
     if not _is_current(target, sources):
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            _write(seat_directory, segments, min(starts), part)
+            _write(seat_directory, segments, min(starts), part, on_progress)
             _sync(part)
             part.replace(target)
         finally:
@@ -93,9 +148,12 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _write(seat_directory: Path, segments: list[SegmentClosed], starts_at: datetime, part: Path) -> None:
+def _write(
+    seat_directory: Path, segments: list[SegmentClosed], starts_at: datetime, part: Path, on_progress: Progress
+) -> None:
     part.unlink(missing_ok=True)
-    with av.open(str(part), "w", format="matroska", options={"cues_to_front": "0"}) as output:
+    # bitexact: the same segments make the same bytes, so that a job that is run again changes nothing.
+    with av.open(str(part), "w", format="matroska", options={"fflags": "+bitexact"}) as output:
         tracks = _Tracks(output)
         for segment in segments:
             _check(seat_directory / segment.file, segment)
@@ -103,12 +161,18 @@ def _write(seat_directory: Path, segments: list[SegmentClosed], starts_at: datet
         for segment in segments:
             for packet, at_ms in _packets(seat_directory / segment.file, segment, starts_at):
                 tracks.write(packet, at_ms)
+            on_progress(segment.size_bytes)
 
 
 def _check(path: Path, segment: SegmentClosed) -> None:
-    with path.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != segment.sha256:
-            raise SegmentChangedError(f"{segment.seat}/{segment.file} is not what was recorded; take it from a copy.")
+    name = f"{segment.seat}/{segment.file}"
+    try:
+        with path.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise SegmentMissingError(segment.number, f"{name} is missing; take it from a copy.") from None
+    if sha256 != segment.sha256:
+        raise SegmentChangedError(segment.number, f"{name} is not what was recorded; take it from a copy.")
 
 
 def _packets(path: Path, segment: SegmentClosed, starts_at: datetime) -> Iterator[tuple[Any, int]]:

@@ -104,9 +104,9 @@ async def captured_of(recorded: Recorded, seat_id: str, kind: str) -> list[datet
 
 
 @asynccontextmanager
-async def recorded_court(config: Config) -> AsyncIterator[Recorded]:
+async def recorded_court(config: Config, make: "type[Recorded]" = Recorded) -> AsyncIterator[Recorded]:
     """Our own relay and our own recorder."""
-    recorded = Recorded(config)
+    recorded = make(config)
     async with AsyncExitStack() as stack:
         recorded.court = await open_court(config, stack, make_engine=None, make_recorder=recorded.make_recorder)
         yield recorded

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hearing_server.domain.attendance import Enter, LostCause, MarkLost
 from hearing_server.domain.commands import SYSTEM, Command
+from hearing_server.domain.composition import CompositionProblem, RecordNotComposed
 from hearing_server.domain.events import Event
 from hearing_server.domain.hearing import Tick, decide, evolve_all, next_deadline
 from hearing_server.domain.ids import PersonId
@@ -21,6 +22,7 @@ from hearing_server.domain.recording import (
     RecordRecorderProblem,
     RecordRecorderRecovered,
     RecordRecordingGap,
+    RecordResolution,
 )
 from hearing_server.domain.roles import Role
 from hearing_server.domain.rooms import StreamKind
@@ -75,6 +77,8 @@ SYSTEM_STEPS: tuple[tuple[PersonId, Command], ...] = (
     (SYSTEM, RecordRecorderProblem(code=RecorderProblemCode.STALLED_INPUT, seat_id=seat(WITNESS))),
     (SYSTEM, RecordRecorderRecovered(code=RecorderProblemCode.STALLED_INPUT, seat_id=seat(WITNESS))),
     (SYSTEM, _GAP),
+    (SYSTEM, RecordResolution(seat_id=seat(JUDGE), number=1, changed_at=AT, width=640, height=360)),
+    (SYSTEM, RecordNotComposed(seat_id=seat(JUDGE), segments=(1,), problem=CompositionProblem.SEGMENT_MISSING)),
 )
 # Without these most stories would be refusals and never come to a testimony.
 LIKELY_STEPS: tuple[tuple[PersonId, Command], ...] = (
