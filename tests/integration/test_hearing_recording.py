@@ -40,8 +40,11 @@ async def test_a_hearing_of_two_is_recorded(recorded: Recorded, clip: Clip) -> N
     muted_at = now()
     await asyncio.sleep(3)
     unmuted_at = now()
+    files = len(list(recorded.folder(party.seat_id).glob("*.mkv")))
     await judge.client.ask("unmute", person_id=recorded.court.people["party"][0])
     await until_true(lambda: len(recorded.gaps(party.seat_id, GapCause.MUTE)) == 2, PATIENCE_S)
+    await asyncio.sleep(1)
+    assert len(list(recorded.folder(party.seat_id).glob("*.mkv"))) == files, "the picture went on: the same segment"
 
     await judge.client.ask("recess")
     await until_true(lambda: bool(recorded.gaps(judge.seat_id, GapCause.PAUSE)), PATIENCE_S)
@@ -75,3 +78,32 @@ async def test_a_hearing_of_two_is_recorded(recorded: Recorded, clip: Clip) -> N
     recess = (recessed_at + edge, resumed_at - edge)
     assert between(judge_sound, *recess) == between(party_sound, *recess) == between(party_picture, *recess) == 0
     assert between(judge_sound, resumed_at, resumed_at + timedelta(seconds=60)) > 25, "control: recorded afterwards"
+
+
+async def test_nothing_of_a_waiting_room_or_of_the_clerk_who_talks_there_is_recorded(
+    recorded: Recorded, clip: Clip
+) -> None:
+    judge, clerk, witness = [await join(recorded.court, clip, role) for role in ("presiding_judge", "clerk", "witness")]
+    now = recorded.court.service.office.hearings.now
+    await judge.client.ask("start")
+    for one in (judge, clerk):
+        await until_true(lambda one=one: recorded.arrived(one.seat_id) > 50_000, PATIENCE_S)
+    await until_true(lambda: clerk.received(witness.seat_id) > 20, PATIENCE_S)  # control: the relay has its pictures
+    await clerk.client.ask("talk_to", person_id=recorded.court.people["witness"][0])
+    await until_true(lambda: witness.received(clerk.seat_id) > 50, PATIENCE_S)  # control: they hear each other
+    talk_began_at = now()
+    await asyncio.sleep(3)
+    talk_ends_at = now()
+    await clerk.client.ask("end_talk")
+    await asyncio.sleep(2)
+    await judge.client.ask("close")
+    await recorded.until_segments_are_logged()
+
+    assert {path.parent.name for path in recorded.files()} == {judge.seat_id, clerk.seat_id}
+    assert not recorded.folder(witness.seat_id).exists()
+    for kind in ("audio", "video"):
+        at_clerk = await captured_of(recorded, clerk.seat_id, kind)
+        at_judge = await captured_of(recorded, judge.seat_id, kind)
+        assert between(at_clerk, talk_began_at, talk_ends_at) == 0
+        assert between(at_judge, talk_began_at, talk_ends_at) > 10, "control: the courtroom was recorded meanwhile"
+        assert between(at_clerk, talk_began_at - timedelta(seconds=60), talk_began_at) > 5, "control: the clerk, before"
