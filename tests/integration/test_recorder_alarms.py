@@ -83,6 +83,7 @@ async def test_a_seat_that_stops_sending_is_told_with_its_name(config: Config, c
         told_s = await until_told(
             judge, lambda view: (view["problem_code"], view["problem_seat_id"]) == ("stalled_input", party.seat_id)
         )
+        await asyncio.sleep(1)  # told of the first of the two; the other is a moment later
         party.peer.pause_audio(False)
         party.peer.pause_video(False)
         over_s = await until_told(judge, lambda view: view["problem_code"] is None)
