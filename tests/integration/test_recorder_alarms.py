@@ -1,6 +1,7 @@
 """What goes wrong with the record is told to the judge within seconds: a disk that fills, a seat that falls silent."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from media.replay.clip import Clip
 from media.replay.makers import drawn_clip
 from tests.integration.media_client import MediaClient, until_true
 from tests.integration.recorded_court import PATIENCE_S, Recorded, join, recorded_court
+
+MINIMUM_FREE_BYTES = 300_000
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ async def small_disk(config: Config) -> AsyncIterator[Path]:
 class OnSmallDisk(Recorded):
     def make_recorder(self, config: Config, hearing_id: HearingId) -> Recorder:
         folder, control = recording_folder(config.data_dir, hearing_id), recorder_socket(config.data_dir, hearing_id)
-        self.recorders.append(RecorderProcess(folder, control, minimum_free_bytes=300_000))
+        self.recorders.append(RecorderProcess(folder, control, minimum_free_bytes=MINIMUM_FREE_BYTES))
         return self.recorders[-1]
 
 
@@ -64,7 +67,7 @@ async def test_a_full_disk_is_told_and_the_record_goes_on_when_there_is_room(
     async with recorded_court(config, OnSmallDisk) as recorded:
         judge, _ = await start(recorded, clip)
         filler = small_disk / "filler"
-        filler.write_bytes(b"x" * 5_500_000)
+        filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - MINIMUM_FREE_BYTES // 2))
         told_s = await until_told(judge, lambda view: view["problem_code"] == "disk_full")
         kept = recorded.arrived(judge.seat_id)
         filler.unlink()
