@@ -138,6 +138,7 @@ async def running_service(
             media=media,
             bus=office.bus,
             make_recorder=partial(make_recorder or our_recorder, config),
+            has_files=lambda hearing_id: any(recording_folder(config.data_dir, hearing_id).glob("*/*.mkv")),
             on_over=composition.add,
         )
         recording.start()

@@ -99,6 +99,9 @@ class HearingRecording:
     # The recorder follows the hearing
 
     async def _steer(self) -> None:
+        if self._hearing.state in OVER:  # of a service before this one: a recorder says what there is
+            with suppress(RecorderError):
+                await self._start()
         while self._hearing.state not in OVER:
             self._wake.clear()
             try:
@@ -173,8 +176,8 @@ class HearingRecording:
         self._media.record_to(self._hearing_id, {})
         if self._is_started:
             with suppress(RecorderError):
-                for seat_id in {seat_id for seat_id, _ in self._told.sending}:
-                    await self._recorder.stop_seat(seat_id)
+                for person in self._hearing.people.values():
+                    await self._recorder.stop_seat(person.seat_id)
                 await self._list_segments()
         await self._recorder.aclose()
         await asyncio.sleep(LAST_EVENTS_S)  # what it said last has been received, and is being read

@@ -7,6 +7,7 @@ from typing import Final
 
 from hearing_server.domain.attendance import Presence
 from hearing_server.domain.commands import SystemCommand
+from hearing_server.domain.composition import uncomposed
 from hearing_server.domain.ids import SeatId
 from hearing_server.domain.lifecycle import HearingState
 from hearing_server.domain.media_plan import TapPurpose, in_courtroom, media_plan
@@ -88,6 +89,11 @@ def needs_recorder(hearing: Hearing) -> bool:
     if hearing.state is not HearingState.CHECK_IN:
         return hearing.state in COURT_WAS_CALLED
     return any(person.role is Role.PRESIDING_JUDGE and person.is_present for person in hearing.people.values())
+
+
+def may_lack_its_end(hearing: Hearing) -> bool:
+    """Whether a service that went down after the close may not have logged all files: nothing was made of them yet."""
+    return hearing.state is HearingState.CLOSED and (not hearing.compositions or bool(uncomposed(hearing)))
 
 
 def steps(hearing: Hearing, told: Told) -> Iterator[Step]:

@@ -9,14 +9,15 @@ from hearing_server.services.event_bus import EventBus, HearingChanged
 from hearing_server.services.hearing_recording import HearingRecording
 from hearing_server.services.hearing_service import HearingService
 from hearing_server.services.media_service import MediaService
-from hearing_server.services.recording_plan import needs_recorder
+from hearing_server.services.recording_plan import may_lack_its_end, needs_recorder
 from media.recording.interface import Recorder
 
 
 class RecordingService:
     """Begins and follows the recordings. `make_recorder` makes one that is not started yet.
 
-    `on_over` is called when a recording has ended with its hearing, and the log has all of it.
+    `has_files`: whether something was recorded of a hearing. `on_over` is called when a recording has ended with its
+    hearing, and the log has all of it.
     """
 
     def __init__(
@@ -26,21 +27,26 @@ class RecordingService:
         media: MediaService,
         bus: EventBus,
         make_recorder: Callable[[HearingId], Recorder],
+        has_files: Callable[[HearingId], bool] = lambda hearing_id: False,
         on_over: Callable[[HearingId], None] = lambda hearing_id: None,
     ) -> None:
         self._hearings = hearings
         self._media = media
         self._make_recorder = make_recorder
+        self._has_files = has_files
         self._on_over = on_over
         self._recordings: dict[HearingId, HearingRecording] = {}
         self._is_open = False
         bus.subscribe(self._on_change)
 
     def start(self) -> None:
-        """Begin, also with hearings that were in session when the service went down."""
+        """Begin, also with hearings that were in session, or had just been closed, when the service went down."""
         self._is_open = True
         for hearing_id in self._hearings.hearing_ids():
-            self._look_at(self._hearings.hearing(hearing_id))
+            hearing = self._hearings.hearing(hearing_id)
+            self._look_at(hearing)
+            if may_lack_its_end(hearing) and self._has_files(hearing_id):
+                self._begin(hearing_id)
 
     async def aclose(self) -> None:
         """End all files. Safe to call twice."""
@@ -57,11 +63,13 @@ class RecordingService:
         if recording is not None:
             recording.wake()
         elif needs_recorder(hearing):
-            recorder = self._make_recorder(hearing.hearing_id)
-            self._recordings[hearing.hearing_id] = HearingRecording(
-                hearing.hearing_id,
-                recorder,
-                hearings=self._hearings,
-                media=self._media,
-                on_over=self._on_over,
-            )
+            self._begin(hearing.hearing_id)
+
+    def _begin(self, hearing_id: HearingId) -> None:
+        self._recordings[hearing_id] = HearingRecording(
+            hearing_id,
+            self._make_recorder(hearing_id),
+            hearings=self._hearings,
+            media=self._media,
+            on_over=self._on_over,
+        )

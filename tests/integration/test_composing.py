@@ -18,14 +18,17 @@ import pytest
 
 from hearing_server.composition import running_service
 from hearing_server.config import Config
+from hearing_server.domain.composition import RecordingComposed
 from hearing_server.domain.ids import HearingId
+from hearing_server.domain.recording import RecordingSegmentClosed, SegmentEnd
+from hearing_server.services.hearing_recording import HearingRecording
 from hearing_server.storage.data_folder import recording_folder
 from media.plan import Kind
 from media.recording.compose_messages import Composed, Composing, Job, NotComposed, Report
 from media.recording.entries import SegmentClosed
 from media.recording.interface import Recorder
 from media.recording.seat_recorder import SeatRecorder
-from media.recording.segment import SegmentLength
+from media.recording.segment import SegmentLength, file_name
 from tests.fakes.recorder import FakeRecorder
 from tests.fakes.tapped_seat import TappedSeat, audio_payloads, vp8_frames
 from tests.integration.conftest import Court, open_court
@@ -258,3 +261,46 @@ async def test_a_result_that_is_missing_is_made_when_the_service_starts(config: 
     async with running_service(config, make_recorder=closed.make_recorder):
         await until_true(result.exists, 60)
     assert result.read_bytes() == content
+
+
+async def test_what_a_service_that_went_down_at_the_close_did_not_log_is_logged_by_the_next(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def log_nothing(self: HearingRecording) -> None:
+        await asyncio.Event().wait()
+
+    async with AsyncExitStack() as stack:
+        with monkeypatch.context() as forgetful:
+            forgetful.setattr(HearingRecording, "_log", log_nothing)
+            forgetful.setattr("hearing_server.services.hearing_recording.ENDING_S", 0.5)
+            court = await open_court(config, stack)
+            judge = await court.join("presiding_judge")
+            await judge.ask("start")
+            hearing = court.service.office.hearings.hearing(court.hearing_id)
+            seat_id = hearing.people[court.people["party"][0]].seat_id
+            folder = recording_folder(config.data_dir, court.hearing_id)
+            made = await asyncio.to_thread(record, folder / seat_id)
+            torn = folder / seat_id / file_name(made[-1].number + 1)  # of a recorder that was killed meanwhile
+            torn.write_bytes((folder / seat_id / made[0].file).read_bytes()[:-1000])
+            await judge.ask("close")
+            await stack.aclose()
+
+    async with running_service(config) as service:
+        async with asyncio.timeout(60):
+            while not (composed := await service.office.hearings.logged(court.hearing_id, RecordingComposed)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        logged = await service.office.hearings.logged(court.hearing_id, RecordingSegmentClosed)
+    by_number = {one.segment.number: one.segment for one in logged}
+    assert {number: one.sha256 for number, one in by_number.items()} == {
+        int(path.stem): hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / seat_id).glob("*.mkv")
+    }
+    assert by_number[int(torn.stem)].ended is SegmentEnd.INTERRUPTED
+    assert {one.ended for number, one in by_number.items() if number != int(torn.stem)} == {SegmentEnd.CLOSED}
+    assert composed[-1].segments == tuple(sorted(by_number))
+    result = folder / f"{seat_id}.mkv"
+    before = result.stat().st_mtime_ns
+    async with running_service(config) as service:
+        await asyncio.sleep(1.0)
+        again = await service.office.hearings.logged(court.hearing_id, RecordingComposed)
+    assert len(again) == len(composed), "what is complete is left alone"
+    assert result.stat().st_mtime_ns == before
