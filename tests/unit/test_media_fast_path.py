@@ -425,3 +425,61 @@ async def test_what_comes_at_once_goes_out_as_single_packets_in_order(
     host.close()
     for one in (line, *ears, peer):
         one.close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_the_way_to_a_peer_is_a_socket_of_its_own_and_the_port_stays_ours(
+    make_host: Callable[..., HostSocket], address: str
+) -> None:
+    heard = Listening()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        first, second, stranger = (inbox(family, (address, 0)) for _ in range(3))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    host = make_host(address, 0, heard)
+    host.open(asyncio.DatagramProtocol())
+
+    async def arrives(sender: socket.socket, data: bytes) -> None:
+        sender.sendto(data, host.address)
+        async with asyncio.timeout(20):
+            while (data, sender.getsockname()[:2]) not in heard.datagrams:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def is_taken() -> bool:
+        thief = socket.socket(family, socket.SOCK_DGRAM)
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            thief.bind(host.address)
+        except OSError:
+            return True
+        finally:
+            thief.close()
+        return False
+
+    assert is_taken()
+    route = host.route_to(first.getsockname()[:2])
+    assert route.is_connected
+    assert host.route_to(first.getsockname()[:2]) is route
+    assert is_taken(), "also while two sockets of ours share it"
+    route.send(b"\x00\x01to first")
+    async with asyncio.timeout(20):
+        while not (got := emptied(first)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert got == [b"\x00\x01to first"]
+    await arrives(first, b"\x00\x01from first")
+    await arrives(stranger, b"\x00\x01from a stranger")
+
+    moved = host.route_to(second.getsockname()[:2])
+    assert route.socket.fileno() == -1
+    moved.send(b"\x00\x01to second")
+    await arrives(second, b"\x00\x01from second")
+    await arrives(first, b"\x00\x01from first again")
+    assert emptied(second) == [b"\x00\x01to second"]
+    assert not emptied(first)
+    number, port = host.socket.fileno(), host.address
+    host.close()
+    assert moved.socket.fileno() == host.socket.fileno() == -1 != number
+    again = inbox(family, port)
+    for one in (first, second, stranger, again):
+        one.close()
