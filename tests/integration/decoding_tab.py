@@ -13,7 +13,11 @@ from tests.integration.wire_client import WireClient
 
 
 class DecodingTab:
-    """Answers the offers of the downlink. `pictures` are the sizes of all pictures decoded so far."""
+    """Answers the offers of the downlink. `pictures` are the sizes of all pictures decoded so far.
+
+    Let one person only send pictures: of the video sections of a bundle aiortc connects the first, and puts packets of
+    the others into the same jitter buffer, where two streams push each other out.
+    """
 
     def __init__(self, client: WireClient, patch: pytest.MonkeyPatch) -> None:
         # Stock ICE gathers no loopback address, and the relay of a test has no other.

@@ -106,9 +106,9 @@ async def until_gone(court: Court, seat_id: str) -> None:
 
 @pytest.mark.parametrize("options", [(), ("-whip_flags", "dtls_active")], ids=["passive", "active"])
 async def test_ffmpeg_is_carried_as_the_hearing_says(
-    court: Court, clip: Clip, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    court: Court, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = await court.stack.enter_async_context(MediaClient(await court.join("presiding_judge"), clip))
+    judge = await court.stack.enter_async_context(MediaClient(await court.join("presiding_judge"), None))
     other = await court.stack.enter_async_context(DecodingTab(await court.join("party", 1), monkeypatch))
     party = court.people["party"][0]
     seat_id = seat_of(court, party)
