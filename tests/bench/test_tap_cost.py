@@ -1,14 +1,18 @@
-"""What looking at and listening to one person costs: the benchmark's 720p sender, tapped in real time."""
+"""What looking at, listening to and recording one person costs: the benchmark's 720p sender, in real time."""
 
 import asyncio
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from hearing_server.cli.actors import default_clip_folder
 from media.bench.processes import cpu_grown_s, cpu_ns_by_thread, footprint
+from media.plan import Kind
+from media.recording.client import RecorderProcess
 from media.replay.clip import Clip
 from media.replay.makers import benchmark_clip
 from media.taps.audio_tap import AudioTap
@@ -83,3 +87,32 @@ async def test_a_tap_of_one_720p_sender(record_property: Callable[[str, object],
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+@pytest.mark.full
+async def test_a_recording_of_one_720p_sender(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    clip = benchmark_clip(folder=default_clip_folder())
+    with tempfile.TemporaryDirectory(prefix="rec") as folder:  # a socket's path has to be short
+        async with RecorderProcess(tmp_path, Path(folder) / "control") as recorder:
+            addresses = await recorder.start_seat("seat", tuple(Kind))
+            playing = asyncio.create_task(play(clip, (addresses[Kind.AUDIO], addresses[Kind.VIDEO])))
+
+            def written_bytes() -> int:
+                return sum(path.stat().st_size for path in (tmp_path / "seat").glob("*.mkv"))
+
+            async with asyncio.timeout(60):
+                while written_bytes() < 100_000:  # noqa: ASYNC110 (another process warms up)
+                    await asyncio.sleep(0.1)
+            assert recorder.process_id is not None
+            begun_s, had, before = time.monotonic(), written_bytes(), cpu_ns_by_thread([recorder.process_id])
+            await asyncio.sleep(SECONDS)
+            grown_s = cpu_grown_s(before, cpu_ns_by_thread([recorder.process_id]))
+            wall_s = time.monotonic() - begun_s
+            assert written_bytes() - had > SECONDS * 100_000, "it was at work"
+            memory = footprint([recorder.process_id])
+            record_property(
+                "recording of one 720p25 sender, % of a core and PSS in MiB",
+                (round(100 * grown_s / wall_s, 1), round(memory.pss_mib)),
+            )
+            playing.cancel()
+            await asyncio.wait([playing])
