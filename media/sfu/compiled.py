@@ -1,6 +1,6 @@
 """The compiled fast path (fast_path.c), where it was built. Set HEARING_PURE_RELAY=1 to do without it.
 
-`fast_path.h` says what the two languages share; it is read here, so that there is one description of it.
+`fast_path.h` says what the two languages share; fast_path_ffi.py is generated from it, and a test says when it is old.
 """
 
 import os
@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cffi import FFI  # type: ignore[import-untyped]  # comes without types
-
+from media.sfu.fast_path_ffi import ffi
 from media.sfu.host_socket import BATCH, HostSocket, Owner
 from media.sfu.reception import Flow
 from media.sfu.rtp import Layout
@@ -29,8 +28,7 @@ PURE_VARIABLE: Final = "HEARING_PURE_RELAY"
 _REASONS: Final = ("protect_failed", "send_buffer_full", "send_failed", "tap_full", "tap_failed")
 """What `failures` of a stream counts, in the order of fast_path.h."""
 
-ffi: Final = FFI()
-ffi.cdef(Path(__file__).with_name("fast_path.h").read_text("utf-8"))
+_SHARED: Final = ("stream", "kept", "target", "outgoing", "tap", "door", "left")
 
 
 def load(path: Path = LIBRARY) -> Any:
@@ -40,6 +38,8 @@ def load(path: Path = LIBRARY) -> Any:
     functions = [ffi.cast("void *", function_address(name)) for name in ("srtp_protect", "srtp_unprotect")]
     try:
         library = ffi.dlopen(str(path))
+        if library.shared_bytes() != sum(ffi.sizeof(f"struct {name}") for name in _SHARED):
+            return None  # built from another source: the two would not mean the same memory
         library.use_srtp(*functions)
     except (OSError, AttributeError):  # built for another machine, or from another source
         return None

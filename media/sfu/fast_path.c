@@ -31,6 +31,11 @@ void use_srtp(void *protect_function, void *unprotect_function) {
     unprotect = (srtp_function)unprotect_function;
 }
 
+int shared_bytes(void) {
+    return (int)(sizeof(struct stream) + sizeof(struct kept) + sizeof(struct target) + sizeof(struct outgoing) +
+                 sizeof(struct tap) + sizeof(struct door) + sizeof(struct left));
+}
+
 static unsigned get16(const unsigned char *at) { return (unsigned)at[0] << 8 | at[1]; }
 
 static unsigned get32(const unsigned char *at) { return get16(at) << 16 | get16(at + 2); }

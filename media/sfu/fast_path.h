@@ -1,5 +1,5 @@
-/* The compiled fast path as C and Python see it: fast_path.c includes this file and compiled.py reads it, so that both
-   have one layout of what they share. Nothing but constants, structures and functions may stand here. */
+/* The compiled fast path as C and Python see it: fast_path.c includes this file, and fast_path_ffi.py is made from it.
+   Nothing but constants, structures and functions may stand here. */
 
 #define MID_BYTES 3
 #define MID_ID 1
@@ -123,6 +123,9 @@ struct left {
     unsigned char *data;
     unsigned char address[28];
 };
+
+/* Size of all structures together: whoever finds another one has another idea of them. */
+int shared_bytes(void);
 
 void use_srtp(void *protect_function, void *unprotect_function);
 

@@ -1,4 +1,7 @@
-"""Compiles the fast path. Needs nothing of the project, so that a package build can run it as a file."""
+"""Compiles the fast path. Needs nothing of the project, so that a package build can run it as a file.
+
+`python media/sfu/fast_path_build.py --describe` writes fast_path_ffi.py anew after a change of fast_path.h.
+"""
 
 import os
 import shutil
@@ -7,7 +10,9 @@ import sys
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("fast_path.c")
+_HEADER = Path(__file__).with_name("fast_path.h")
 _LIBRARY = Path(__file__).with_name("_fast_path.so")
+_DESCRIPTION = Path(__file__).with_name("fast_path_ffi.py")
 
 
 def build(source: Path = _SOURCE, library: Path = _LIBRARY) -> bool:
@@ -35,5 +40,18 @@ def build(source: Path = _SOURCE, library: Path = _LIBRARY) -> bool:
     return True
 
 
+def describe(header: Path = _HEADER, target: Path = _DESCRIPTION) -> None:
+    """Write what cffi makes of `header`, so that no relay process needs a C parser: 180 ms and 6 MiB each."""
+    from cffi import FFI  # noqa: PLC0415 - a package build has no cffi
+
+    ffi = FFI()
+    ffi.cdef(header.read_text("utf-8"))
+    ffi.set_source(target.stem, None)
+    ffi.emit_python_code(str(target))
+
+
 if __name__ == "__main__":
-    sys.exit(0 if build() else 1)
+    if sys.argv[1:] == ["--describe"]:
+        describe()
+    elif not build():
+        sys.exit(1)

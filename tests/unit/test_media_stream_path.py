@@ -12,7 +12,7 @@ from pylibsrtp import Policy, Session
 
 from media.sfu import fast_path
 from media.sfu.compiled import PURE_VARIABLE, CompiledStreamPath, load
-from media.sfu.fast_path_build import build
+from media.sfu.fast_path_build import build, describe
 from media.sfu.host_socket import Route
 from media.sfu.stream_path import PythonStreamPath, StreamPath
 
@@ -151,6 +151,28 @@ def test_python_is_used_where_it_is_wanted_or_nothing_was_compiled(
     assert isinstance(fast_path.new_path(1, (96,), 90_000, lambda reason, times: None), PythonStreamPath)
     monkeypatch.setenv(PURE_VARIABLE, "1")
     assert load() is None
+
+
+def test_what_python_knows_of_the_shared_memory_is_what_the_header_says(tmp_path: Path) -> None:
+    describe(target=tmp_path / "fast_path_ffi.py")
+    kept = Path(str(fast_path.__file__)).with_name("fast_path_ffi.py")
+    assert (tmp_path / "fast_path_ffi.py").read_text() == kept.read_text(), "run fast_path_build.py --describe"
+
+
+@pytest.mark.skipif(not _has_compiler, reason="no C compiler here")
+def test_a_library_of_another_header_is_not_used(tmp_path: Path) -> None:
+    here = Path(str(fast_path.__file__)).parent
+    header = (here / "fast_path.h").read_text()
+    for name, text in (("fast_path.h", header.replace("double jitter;", "")), ("same.h", header)):
+        (folder := tmp_path / name).mkdir()
+        (folder / "fast_path.h").write_text(text)
+        source = (here / "fast_path.c").read_text()
+        source = source if name == "same.h" else source.replace("stream->jitter +=", "stream->transit +=")
+        source = source.replace("stream->jitter)", "stream->transit)") if name != "same.h" else source
+        (folder / "fast_path.c").write_text(source)
+        assert build(folder / "fast_path.c", folder / "made.so")
+    assert load(tmp_path / "fast_path.h" / "made.so") is None
+    assert load(tmp_path / "same.h" / "made.so") is not None, "control"
 
 
 def test_a_build_without_a_working_compiler_is_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
