@@ -52,6 +52,11 @@ def seat_of(court: Court, person_id: PersonId) -> str:
     return court.service.office.hearings.hearing(court.hearing_id).people[person_id].seat_id
 
 
+def is_connected(court: Court, person_id: PersonId) -> bool:
+    room = relay(court).rooms.get(court.hearing_id)  # a hearing that everybody has left has none
+    return room is not None and seat_of(court, person_id) in room.peers
+
+
 async def test_a_publisher_enters_and_leaves(court: Court) -> None:
     party = court.people["party"][0]
     token = await link_token(court, party)
@@ -68,7 +73,7 @@ async def test_a_publisher_enters_and_leaves(court: Court) -> None:
     assert presence(court, party) is Presence.PRESENT
     assert await delete(court, headers["Location"]) == 200
     assert presence(court, party) is Presence.LEFT
-    assert seat_of(court, party) not in relay(court).rooms[court.hearing_id].peers
+    assert not is_connected(court, party)
     assert await delete(court, headers["Location"]) == 404
 
 
@@ -120,9 +125,10 @@ async def test_guessing_is_slowed_down(court: Court) -> None:
 async def test_a_connection_that_breaks_is_a_fault(court: Court) -> None:
     party = court.people["party"][0]
     _, _, headers = await post(court, await link_token(court, party))
+    assert is_connected(court, party)
     relay(court).fail(court.hearing_id, seat_of(court, party))
     await until_true(lambda: presence(court, party) is Presence.LOST)
-    await until_true(lambda: seat_of(court, party) not in relay(court).rooms[court.hearing_id].peers)
+    await until_true(lambda: not is_connected(court, party))
     assert await delete(court, headers["Location"]) == 404
 
 
