@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ("unit", "contract", "integration", "e2e", "bench")
+ORDER = ("unit", "contract", "integration", "bench", "e2e")
 TESTS = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick and pure first: what they find would only show up again, less clearly, further out."""
+    """Quick and pure first: what they find would only show up again, less clearly, further out.
+
+    Browsers last: Playwright leaves an event loop running in the thread of the tests.
+    """
 
     def rank(item: pytest.Item) -> int:
         kind = item.path.relative_to(TESTS).parts[0]
