@@ -26,7 +26,7 @@ POOR_RTT_MS = 400.0
 BAD_RTT_MS = 1500.0
 POOR_JITTER_MS = 100.0
 
-SMOOTHING = 0.6
+SMOOTHING = 0.75
 """Share of the newest second in the smoothed loss."""
 
 MIN_EVIDENCE = 10
