@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from media.sfu.codecs import OPUS
 from media.sfu.srtp import IN, IN_C, IN_VIEW, LENGTH, unprotect
 from media.sfu.stream_path import StreamPath
 
@@ -193,7 +194,10 @@ class PythonHostSocket(HostSocket):
                 and 127 < IN_VIEW[0] < 192
                 and not 191 < IN_VIEW[1] < 224  # RTCP (RFC 5761, section 4)
             ):
+                ends_burst = IN_VIEW[1] & 0x80 or IN_VIEW[1] == OPUS  # before its bytes are decrypted in place
                 self._take_media(size, at_s)
+                if ends_burst:  # the next one is a while off: asking for it costs an exception
+                    return
             else:
                 self._hand_over(self._owner.take_datagram, self, bytes(IN_VIEW[:size]), sender)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from media.sfu.codecs import MID_BYTES
 from media.sfu.reception import Flow, PythonFlow, note_transit
-from media.sfu.rtp import BadRtpError, Layout, abs_send_time, layout
+from media.sfu.rtp import HEADER_BYTES, BadRtpError, Layout, abs_send_time, extension_heads, layout
 from media.sfu.srtp import LENGTH, OUT, OUT_C, OUT_VIEW, copy, protect
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Count = Callable[[str, int], None]
 
 Tap = Callable[[bytes], None]
 
+_HEAD_END = HEADER_BYTES + 4  # of a packet whose extensions follow its fixed header
 _begins = Struct("!HL").unpack_from
 _numbers = Struct("!HLL")
 
@@ -84,6 +85,7 @@ class PythonStreamPath:
         self._count = count
         self._mode = Mode.ASK
         self._taps: Sequence[Tap] = ()
+        self._known: tuple[int, bytes, tuple[tuple[int, int], ...], Layout] = (-1, b"", (), Layout(0, 0, 0, False))
         self._ring: list[Kept | None] = [None] * RING
         self._targets: list[tuple[Any, Callable[[Any], int], int, int, int, bytes]] = []
 
@@ -95,13 +97,9 @@ class PythonStreamPath:
         number = flow.highest + 1
         if sequence != number & 0xFFFF or packet[1] & 0x7F not in self._payload_types:
             return False
-        if mode is Mode.CARRY:
-            try:
-                found = layout(packet)
-            except BadRtpError:
-                return False
-            if not found.is_clean:
-                return False
+        found: Layout | None = None
+        if mode is Mode.CARRY and (found := self._layout(packet)) is None:
+            return False
         size = len(packet)
         flow.received += 1
         flow.highest = number
@@ -110,7 +108,7 @@ class PythonStreamPath:
         flow.last_at_s = at_s
         if timestamp != flow.arrived_timestamp:
             note_transit(flow, self._clock_rate, timestamp, at_s)
-        if mode is Mode.COUNT:
+        if found is None:  # it is only counted
             return True
         if at := found.abs_send_time_at:
             packet = packet[:at] + abs_send_time(at_s) + packet[at + 3 :]
@@ -123,6 +121,25 @@ class PythonStreamPath:
         for tap in self._taps:
             tap(packet)
         return True
+
+    def _layout(self, packet: bytes) -> Layout | None:
+        """Return the layout, which is mostly that of the packet before; None where it is not clean."""
+        first, begin, heads, known = self._known
+        if packet[0] == first and packet[HEADER_BYTES:_HEAD_END] == begin and len(packet) >= known.payload_at:
+            for at, head in heads:
+                if packet[at] != head:
+                    break
+            else:
+                return known
+        try:
+            found = layout(packet)
+        except BadRtpError:
+            return None
+        if not found.is_clean:
+            return None
+        if heads := extension_heads(packet):
+            self._known = packet[0], packet[HEADER_BYTES:_HEAD_END], heads, found
+        return found
 
     def keep(self, number: int, packet: bytes, found: Layout) -> None:
         self._ring[number % RING] = Kept(number, packet, found)
