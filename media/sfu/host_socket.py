@@ -7,6 +7,7 @@ it came.
 import asyncio
 import errno
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -44,7 +45,7 @@ class Owner(Protocol):
     def count(self, reason: str, times: int = 1) -> None: ...
 
 
-class HostSocket:
+class HostSocket(ABC):
     """Bound to `address`. Raises OSError when that cannot be. `close` gives the port back; safe to call twice."""
 
     def __init__(self, address: str, port: int, owner: Owner) -> None:
@@ -64,9 +65,9 @@ class HostSocket:
         self.address: tuple[str, int] = (host, bound)
 
     @property
+    @abstractmethod
     def last_heard_s(self) -> float:
         """When media came last, by the loop's time; 0: never."""
-        raise NotImplementedError
 
     def open(self, protocol: asyncio.DatagramProtocol) -> None:
         """Read from now on; `protocol` writes here."""
@@ -107,17 +108,17 @@ class HostSocket:
             self._end_reading(route.socket)
             route.socket.close()
 
-    def _begin_reading(self, from_socket: socket.socket) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _begin_reading(self, from_socket: socket.socket) -> None: ...
 
     def _end_reading(self, from_socket: socket.socket) -> None:
         self._loop.remove_reader(from_socket)
 
+    @abstractmethod
     def expect_media(self, session: Any, address: tuple[str, int] | None) -> None:
         """Decrypt with `session` what comes from `address`. Neither: take no media."""
-        raise NotImplementedError
 
-    def carry(self, paths: Sequence[StreamPath]) -> None:
+    def carry(self, paths: Sequence[StreamPath]) -> None:  # noqa: B027 - in Python nothing is to be done
         """Say to which streams media belongs. Where the owner is asked for each packet this changes nothing."""
 
     def _hand_over(self, take: Callable[..., None], *arguments: object) -> None:

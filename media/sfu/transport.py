@@ -36,6 +36,8 @@ from media.sfu.stream_path import StreamPath
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 15.0
+MAX_RTCP_BYTES = 1400
+MAX_QUEUED_HANDSHAKE = 64
 
 
 class _Nominated(dict[int, Any]):
@@ -148,7 +150,7 @@ class Transport:
         await self._ice.iceGatherer.gather()
 
     def be_controlled(self) -> None:
-        """The peer made the offer, so it controls ICE (RFC 8445, section 6.1.1). Before `start`."""
+        """Before `start`: the peer made the offer, so it controls ICE (RFC 8445, section 6.1.1)."""
         self._connection.ice_controlling = False
 
     def local(self, session_id: int) -> LocalTransport:
@@ -265,8 +267,7 @@ class Transport:
             else:
                 self._dropped["unknown"] += 1
             return
-        route = self.route
-        rx = self._rx
+        route, rx = self.route, self._rx
         if size < MIN_DATAGRAM_BYTES:
             self._dropped["length"] += 1
         elif route is None or not self._is_proven(route, host, address):
@@ -281,10 +282,7 @@ class Transport:
         if route.address == address and host is self._host:
             return True
         succeeded = aioice.ice.CandidatePair.State.SUCCEEDED
-        pairs = self._connection._check_list
-        return any(
-            one.protocol is host.protocol and one.remote_addr == address and one.state is succeeded for one in pairs
-        )
+        return any(one.state is succeeded for one in self._pairs(host, address))
 
     def _take_media(self, rx: Session, data: bytes, size: int) -> None:
         if 192 <= data[1] <= 223:  # RFC 5761, section 4
@@ -330,8 +328,11 @@ class Transport:
 
     def _is_expected(self, host: HostSocket, address: tuple[str, int]) -> bool:
         """Whether the peer has named this address, or proven it by a check, though no pair is nominated yet."""
+        return bool(self._pairs(host, address))
+
+    def _pairs(self, host: HostSocket, address: tuple[str, int]) -> list[Any]:
         pairs = self._connection._check_list
-        return any(one.protocol is host.protocol and one.remote_addr == address for one in pairs)
+        return [one for one in pairs if one.protocol is host.protocol and one.remote_addr == address]
 
     def _is_addressed_to_us(self, host: HostSocket, data: bytes) -> bool:
         """Whether a check names our fragment, which only the offer told, or answers one of our own."""
@@ -397,7 +398,3 @@ class Transport:
         self.route = self._host = None  # closing may have told of one again
         for host in self._connection.hosts.values():
             host.close()
-
-
-MAX_RTCP_BYTES = 1400
-MAX_QUEUED_HANDSHAKE = 64
