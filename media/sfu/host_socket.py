@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from media.sfu.codecs import OPUS
 from media.sfu.srtp import IN, IN_C, IN_VIEW, LENGTH, unprotect
-from media.sfu.stream_path import StreamPath
+from media.sfu.stream_path import PythonStreamPath, StreamPath
 
 BATCH = 32
 """Datagrams that are read before others have their turn."""
@@ -118,8 +118,9 @@ class HostSocket(ABC):
     def expect_media(self, session: Any, address: tuple[str, int] | None) -> None:
         """Decrypt with `session` what comes from `address`. Neither: take no media."""
 
-    def carry(self, paths: Sequence[StreamPath]) -> None:  # noqa: B027 - in Python nothing is to be done
-        """Say to which streams media belongs. Where the owner is asked for each packet this changes nothing."""
+    @abstractmethod
+    def carry(self, paths: Sequence[StreamPath]) -> None:
+        """Say which streams come here."""
 
     def _hand_over(self, take: Callable[..., None], *arguments: object) -> None:
         try:
@@ -167,6 +168,7 @@ class PythonHostSocket(HostSocket):
         self._session: Any = None
         self._heard_s = 0.0
         self._expected: tuple[str, int] | None = None
+        self._paths: tuple[PythonStreamPath, ...] = ()
         self._has_scope = self.socket.family == socket.AF_INET6  # its addresses come with flow and scope
 
     @property
@@ -177,16 +179,19 @@ class PythonHostSocket(HostSocket):
         self._session = session
         self._expected = address if session is not None else None
 
+    def carry(self, paths: Sequence[StreamPath]) -> None:
+        self._paths = tuple(path for path in paths if isinstance(path, PythonStreamPath))
+
     def _begin_reading(self, from_socket: socket.socket) -> None:
         self._loop.add_reader(from_socket, partial(self._read, from_socket.recvfrom_into))
 
     def _read(self, receive: Callable[..., tuple[int, Any]]) -> None:
-        at_s = self._loop.time()
+        at_s, is_held = self._loop.time(), False
         for _ in range(BATCH):
             try:
                 size, sender = receive(IN_VIEW)
             except OSError:  # nothing left, or an ICMP error about something that was sent
-                return
+                break
             if self._has_scope:
                 sender = sender[:2]
             if (
@@ -196,11 +201,18 @@ class PythonHostSocket(HostSocket):
                 and not 191 < IN_VIEW[1] < 224  # RTCP (RFC 5761, section 4)
             ):
                 ends_burst = IN_VIEW[1] & 0x80 or IN_VIEW[1] == OPUS  # before its bytes are decrypted in place
+                if not ends_burst and not is_held:
+                    is_held = True
+                    for path in self._paths:
+                        path.holds = True
                 self._take_media(size, at_s)
                 if ends_burst:  # the next one is a while off: asking for it costs an exception
-                    return
+                    break
             else:
                 self._hand_over(self._owner.take_datagram, self, bytes(IN_VIEW[:size]), sender)
+        if is_held:
+            for path in self._paths:
+                path.flush()
 
     def _take_media(self, size: int, at_s: float) -> None:
         LENGTH[0] = size

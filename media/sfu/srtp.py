@@ -16,6 +16,8 @@ IN_VIEW = memoryview(IN).cast("B")
 OUT_C = _ffi.new("char[]", _CAPACITY)
 OUT = _ffi.buffer(OUT_C)
 OUT_VIEW = memoryview(OUT)
+SLOTS_C = tuple(_ffi.new("char[]", _CAPACITY) for _ in range(16))  # for packets that leave together
+SLOT_VIEWS = tuple(memoryview(_ffi.buffer(one)).cast("B") for one in SLOTS_C)
 LENGTH = _ffi.new("int *")
 
 # Each takes a C session, a C buffer and a pointer to its length, and returns 0 or an error of libsrtp.

@@ -183,15 +183,17 @@ async def test_the_way_to_a_peer_is_a_socket_of_its_own_and_the_port_stays_ours(
 
 @pytest.mark.parametrize("is_connected", [True, False])
 async def test_what_comes_at_once_goes_out_as_single_packets_in_order(
-    monkeypatch: pytest.MonkeyPatch, is_connected: bool
+    monkeypatch: pytest.MonkeyPatch, make_host: Callable[..., HostSocket], is_connected: bool
 ) -> None:
     """Packets of one size leave in one call of the kernel (UDP_SEGMENT): receivers must not notice."""
-    monkeypatch.setattr(fast_path, "_library", compiled.load())
     line, peer, speaks, hears = Ear(), inbox(), session(receives=False), session(receives=True)
-    host = CompiledHostSocket(compiled.load(), "127.0.0.1", 0, Listening())
+    owner = Listening()
+    host = make_host("127.0.0.1", 0, owner)
+    monkeypatch.setattr(fast_path, "_library", None if isinstance(host, PythonHostSocket) else compiled.load())
     host.expect_media(hears._srtp[0], peer.getsockname())
     source = Source(Kind.VIDEO, SSRC, None, (96,), line, Clock())  # type: ignore[arg-type]
     host.carry([source.path])
+    owner.take_rtp = source.take  # type: ignore[method-assign]  # as its uplink would
     ears = [Ear() for _ in range(3)]
     for number, ear in enumerate(ears):
         if is_connected:
