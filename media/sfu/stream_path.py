@@ -267,7 +267,7 @@ class PythonStreamPath:
             if protect(tx, OUT_C, length):
                 self._count("protect_failed", 1)
                 continue
-            try:
+            try:  # as _send_one, without its call: this is most of what Python does
                 send(OUT_VIEW[: length[0]])
             except BlockingIOError:
                 self._count("send_buffer_full", 1)

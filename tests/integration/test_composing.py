@@ -287,7 +287,7 @@ async def test_what_a_service_that_went_down_at_the_close_did_not_log_is_logged_
 
     async with running_service(config) as service:
         async with asyncio.timeout(60):
-            while not (composed := await service.office.hearings.logged(court.hearing_id, RecordingComposed)):  # noqa: ASYNC110
+            while not (composed := await service.office.hearings.logged(court.hearing_id, RecordingComposed)):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
         logged = await service.office.hearings.logged(court.hearing_id, RecordingSegmentClosed)
     by_number = {one.segment.number: one.segment for one in logged}

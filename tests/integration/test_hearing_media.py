@@ -127,7 +127,7 @@ async def test_the_media_process_ends_when_nobody_is_left_and_is_there_for_who_r
         assert pid is not None
         await party.client.socket.close()
         async with asyncio.timeout(60):
-            while (stats := await court.service.media.stats(court.hearing_id)) and party.seat_id in stats.peers:  # noqa: ASYNC110
+            while (stats := await court.service.media.stats(court.hearing_id)) and party.seat_id in stats.peers:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.1)
         assert engine.worker_pid(court.hearing_id) == pid, "control: one is left"
         await judge.client.socket.close()

@@ -269,7 +269,7 @@ async def test_spoilt_copies_from_the_peers_own_address_go_no_further(
     for data in spoilt:
         ann.send_raw(data)
     async with asyncio.timeout(45):
-        while sum((await room.engine.stats(ROOM)).dropped_datagrams.values()) < before + len(spoilt):  # noqa: ASYNC110
+        while sum((await room.engine.stats(ROOM)).dropped_datagrams.values()) < before + len(spoilt):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     assert {to: await carried(room, to, "ann") for to in RECEIVERS} == sent
     assert arrived(room, "ann") == got

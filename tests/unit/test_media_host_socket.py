@@ -77,7 +77,7 @@ async def test_a_socket_decrypts_what_it_expects_and_hands_over_the_rest(
 
     async def settled(expected: int) -> None:
         async with asyncio.timeout(20):
-            while len(heard.rtp) + len(heard.datagrams) + sum(heard.counts.values()) < expected:  # noqa: ASYNC110
+            while len(heard.rtp) + len(heard.datagrams) + sum(heard.counts.values()) < expected:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
 
     early = rtp(1)
@@ -139,7 +139,7 @@ async def test_the_way_to_a_peer_is_a_socket_of_its_own_and_the_port_stays_ours(
     async def arrives(sender: socket.socket, data: bytes) -> None:
         sender.sendto(data, host.address)
         async with asyncio.timeout(20):
-            while (data, sender.getsockname()[:2]) not in heard.datagrams:  # noqa: ASYNC110
+            while (data, sender.getsockname()[:2]) not in heard.datagrams:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
 
     def is_taken() -> bool:
@@ -160,7 +160,7 @@ async def test_the_way_to_a_peer_is_a_socket_of_its_own_and_the_port_stays_ours(
     assert is_taken(), "also while two sockets of ours share it"
     route.send(b"\x00\x01to first")
     async with asyncio.timeout(20):
-        while not (got := emptied(first)):  # noqa: ASYNC110
+        while not (got := emptied(first)):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     assert got == [b"\x00\x01to first"]
     await arrives(first, b"\x00\x01from first")
